@@ -1,0 +1,65 @@
+# One INTERFACE target carries what every file of ours is compiled with.
+add_library(i2crc_flags INTERFACE)
+target_include_directories(i2crc_flags INTERFACE "${CMAKE_SOURCE_DIR}/src")
+target_compile_options(i2crc_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-qual -Wunused -Wno-psabi
+  # Goldens and reproducible bytes count on every product and sum being rounded for itself.
+  -ffp-contract=off)
+if(I2CRC_WERROR)
+  target_compile_options(i2crc_flags INTERFACE -Werror)
+endif()
+if(I2CRC_SANITIZE)
+  target_compile_options(i2crc_flags INTERFACE -fsanitize=${I2CRC_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(i2crc_flags INTERFACE -fsanitize=${I2CRC_SANITIZE})
+endif()
+
+# i2crc_room(NAME core SOURCES a.cc DEPS i2crc_x fmt::fmt TESTS a_test.cc [TEST_DEPS …] [TORCH])
+#
+# A room is one static library, i2crc_NAME, with its unit tests beside its sources. TORCH: the room includes
+# libtorch; all such rooms share one precompiled header.
+function(i2crc_room)
+  cmake_parse_arguments(ROOM "TORCH" "NAME" "SOURCES;DEPS;TESTS;TEST_DEPS" ${ARGN})
+  add_library(i2crc_${ROOM_NAME} STATIC ${ROOM_SOURCES})
+  target_link_libraries(i2crc_${ROOM_NAME} PUBLIC i2crc_flags ${ROOM_DEPS})
+  if(ROOM_TORCH)
+    i2crc_use_torch(i2crc_${ROOM_NAME})
+  endif()
+  if(I2CRC_TESTS AND ROOM_TESTS)
+    set(extra)
+    if(ROOM_TORCH)
+      set(extra TORCH)
+    endif()
+    i2crc_test(NAME ${ROOM_NAME}_test SOURCES ${ROOM_TESTS} DEPS i2crc_${ROOM_NAME} ${ROOM_TEST_DEPS} ${extra})
+  endif()
+endfunction()
+
+# i2crc_test(NAME x_test SOURCES … DEPS … [TORCH] [LABELS …]): a GoogleTest program, each test known to ctest by
+# its name (those that load libtorch run as one, since starting it costs half a second).
+function(i2crc_test)
+  cmake_parse_arguments(TEST "TORCH" "NAME" "SOURCES;DEPS;LABELS" ${ARGN})
+  add_executable(${TEST_NAME} ${TEST_SOURCES})
+  target_link_libraries(${TEST_NAME} PRIVATE ${TEST_DEPS} i2crc_test_support GTest::gmock GTest::gtest_main)
+  if(TEST_TORCH)
+    i2crc_use_torch(${TEST_NAME})
+    add_test(NAME ${TEST_NAME} COMMAND ${TEST_NAME})
+    set_tests_properties(${TEST_NAME} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT 1800)
+  else()
+    include(GoogleTest)
+    gtest_discover_tests(${TEST_NAME} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${TEST_NAME}."
+                         PROPERTIES LABELS "${TEST_LABELS}")
+  endif()
+endfunction()
+
+# Gives a target libtorch and the one precompiled header that includes all of it.
+function(i2crc_use_torch target)
+  if(NOT TARGET i2crc_torch_pch)
+    file(WRITE "${CMAKE_BINARY_DIR}/torch_pch.cc" "// Carries the precompiled header of the rooms that include libtorch.\n")
+    add_library(i2crc_torch_pch STATIC "${CMAKE_BINARY_DIR}/torch_pch.cc")
+    target_link_libraries(i2crc_torch_pch PUBLIC i2crc_flags i2crc_libtorch)
+    target_compile_options(i2crc_torch_pch PRIVATE -fpch-preprocess)
+    target_precompile_headers(i2crc_torch_pch PRIVATE <torch/torch.h>)
+  endif()
+  target_link_libraries(${target} PRIVATE i2crc_libtorch)
+  target_compile_options(${target} PRIVATE -fpch-preprocess)
+  target_precompile_headers(${target} REUSE_FROM i2crc_torch_pch)
+endfunction()

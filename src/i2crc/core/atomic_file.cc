@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/core/atomic_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+#include "i2crc/core/error.h"
+
+namespace fs = std::filesystem;
+
+namespace i2crc {
+
+AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
+  // The counter keeps two threads that write the same name apart.
+  static std::atomic<unsigned> counter{0};
+  aside_ = path_.parent_path() /
+           fmt::format(".{}.tmp.{}.{}", path_.filename().string(), getpid(), counter.fetch_add(1));
+  descriptor_ = open(aside_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) Fail("{}: cannot write: {}", path_.string(), std::strerror(errno));
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ < 0) return;
+  close(descriptor_);
+  unlink(aside_.c_str());
+}
+
+void AtomicFile::Write(std::span<const std::byte> bytes) {
+  ENSURE(descriptor_ >= 0, "write to {} after Commit", path_.string());
+  while (!bytes.empty()) {
+    const ssize_t written = write(descriptor_, bytes.data(), bytes.size());
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      Fail("{}: cannot write: {}", path_.string(), std::strerror(errno));
+    }
+    bytes = bytes.subspan(static_cast<size_t>(written));
+  }
+}
+
+void AtomicFile::Commit() {
+  ENSURE(descriptor_ >= 0, "{} committed twice", path_.string());
+  const int descriptor = std::exchange(descriptor_, -1);
+  // close() is where some file systems report that the disk is full.
+  if (close(descriptor) != 0 || rename(aside_.c_str(), path_.c_str()) != 0) {
+    const int cause = errno;
+    unlink(aside_.c_str());
+    Fail("{}: cannot write: {}", path_.string(), std::strerror(cause));
+  }
+}
+
+void WriteFileAtomically(const fs::path& path, std::span<const std::byte> bytes) {
+  AtomicFile file(path);
+  file.Write(bytes);
+  file.Commit();
+}
+
+void WriteFileAtomically(const fs::path& path, std::string_view text) {
+  WriteFileAtomically(path, std::as_bytes(std::span(text)));
+}
+
+std::string ReadWholeFile(const fs::path& path, size_t max_bytes) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) Fail("{}: {}", path.string(), std::strerror(errno));
+  std::string bytes;
+  struct stat status = {};
+  if (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0)
+    bytes.reserve(std::min(static_cast<size_t>(status.st_size), max_bytes) + 1);
+  while (true) {
+    const size_t have = bytes.size();
+    bytes.resize(std::max(bytes.capacity(), have + 65536));
+    const ssize_t got = read(descriptor, bytes.data() + have, bytes.size() - have);
+    const int cause = errno;
+    bytes.resize(have + (got > 0 ? static_cast<size_t>(got) : 0));
+    if (got < 0 && cause == EINTR) continue;
+    if (got < 0 || bytes.size() > max_bytes) {
+      close(descriptor);
+      if (got < 0) Fail("{}: {}", path.string(), std::strerror(cause));
+      Fail("{}: larger than {} bytes", path.string(), max_bytes);
+    }
+    if (got == 0) break;
+  }
+  close(descriptor);
+  return bytes;
+}
+
+void MakeFolder(const fs::path& path) {
+  std::error_code failure;
+  fs::create_directories(path, failure);
+  if (failure) Fail("{}: cannot make the folder: {}", path.string(), failure.message());
+}
+
+}  // namespace i2crc

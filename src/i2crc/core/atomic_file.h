@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace i2crc {
+
+// Writes a whole file aside (same folder, ".NAME.tmp.PID") and renames it into place, so that a reader sees the
+// old file, the new file, or none. Throws Error with the file's name and the cause (disk full, no permission).
+void WriteFileAtomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
+void WriteFileAtomically(const std::filesystem::path& path, std::string_view text);
+
+// A file written in pieces with the same promise: nothing stands at path before Commit(), and without it the
+// aside file is removed.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void Write(std::span<const std::byte> bytes);
+  void Write(std::string_view text) { Write(std::as_bytes(std::span(text))); }
+  void Commit();
+
+ private:
+  std::filesystem::path path_;
+  std::filesystem::path aside_;
+  int descriptor_ = -1;
+};
+
+// The whole file. Throws Error where it does not exist, cannot be read or is larger than max_bytes.
+std::string ReadWholeFile(const std::filesystem::path& path, size_t max_bytes = SIZE_MAX);
+
+// Makes the folder and its parents. Throws Error where that cannot be.
+void MakeFolder(const std::filesystem::path& path);
+
+}  // namespace i2crc

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/core/context.h"
+
+#include <spdlog/sinks/null_sink.h>
+
+#include <csignal>
+#include <cstdlib>
+
+namespace i2crc {
+namespace {
+
+class SilentProgress : public Progress {
+ public:
+  void Advance(int64_t) override {}
+  void Note(const std::string&) override {}
+};
+
+// Lock-free, so that the signal handler may touch it.
+std::atomic<int> g_interrupts{0};
+static_assert(std::atomic<int>::is_always_lock_free);
+
+void OnSignal(int signal) {
+  if (g_interrupts.fetch_add(1) > 0) std::_Exit(128 + signal);
+}
+
+}  // namespace
+
+Context::Context(std::shared_ptr<spdlog::logger> log,
+                 std::function<std::unique_ptr<Progress>(const std::string&, int64_t,
+                                                         const std::string&)>
+                     make_progress)
+    : log_(std::move(log)), make_progress_(std::move(make_progress)) {}
+
+Context::Context()
+    : log_(std::make_shared<spdlog::logger>("i2crc", std::make_shared<spdlog::sinks::null_sink_mt>())) {}
+
+std::unique_ptr<Progress> Context::StartProgress(const std::string& title, int64_t total,
+                                                 const std::string& unit) {
+  if (!make_progress_) return std::make_unique<SilentProgress>();
+  return make_progress_(title, total, unit);
+}
+
+void Context::LeaveOut(const std::string& what) {
+  ++left_out_;
+  log_->warn("left out: {}", what);
+}
+
+bool Context::InterruptRequested() { return g_interrupts.load(std::memory_order_relaxed) > 0; }
+void Context::RequestInterrupt() { ++g_interrupts; }
+void Context::ClearInterrupt() { g_interrupts = 0; }
+
+void Context::InstallSignalHandlers() {
+  struct sigaction action = {};
+  action.sa_handler = OnSignal;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+bool TryItem(Context& context, OnError on_error, const std::function<void()>& work) {
+  if (on_error == OnError::kStop) {
+    work();
+    return true;
+  }
+  try {
+    work();
+    return true;
+  } catch (const Error& error) {
+    context.LeaveOut(error.what());
+    return false;
+  }
+}
+
+}  // namespace i2crc
