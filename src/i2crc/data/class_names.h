@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace i2crc {
@@ -12,18 +13,27 @@ class ClassNames {
  public:
   // PASCAL VOC's twenty.
   static ClassNames Voc();
-  // One name a line, 1 to 254, each once, not empty, no spaces inside, not a number. Throws Error "FILE:LINE: …".
+  // One name a line, 1 to 254, each once, not empty, no spaces inside, not a number, not
+  // "background", UTF-8. Blanks around a name, CRLF, a byte-order mark and empty lines at the end
+  // are taken. Throws Error "FILE:LINE: …".
   static ClassNames Read(const std::filesystem::path& path);
+  // The same from memory; file stands in messages.
+  static ClassNames Parse(const std::string& text, const std::string& file);
+  // Throws Error "class name N: …", counted from 1.
   explicit ClassNames(std::vector<std::string> names);
 
   int count() const { return static_cast<int>(names_.size()); }
   const std::string& name(int index) const { return names_[static_cast<size_t>(index)]; }
   const std::vector<std::string>& names() const { return names_; }
   // −1 where there is no such name.
-  int Find(const std::string& name) const;
+  int Find(std::string_view name) const;
 
  private:
   std::vector<std::string> names_;
 };
+
+// Whether a word would be read as a number (sign, decimals and exponent count too), so that in a
+// list it can only be meant as a class index.
+bool LooksLikeNumber(std::string_view word);
 
 }  // namespace i2crc

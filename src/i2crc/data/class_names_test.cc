@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/data/class_names.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "i2crc/core/error.h"
+#include "i2crc/core/image.h"
+#include "i2crc/data/text_lines.h"
+#include "support/test_dirs.h"
+
+namespace i2crc {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+std::string MessageOf(const std::string& text) {
+  try {
+    ClassNames::Parse(text, "classes.txt");
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "taken";
+}
+
+std::string ManyNames(int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) text += fmt::format("c{}\n", i);
+  return text;
+}
+
+TEST(ClassNames, VocStandsInItsOwnOrder) {
+  const ClassNames voc = ClassNames::Voc();
+  ASSERT_EQ(voc.count(), 20);
+  EXPECT_EQ(voc.name(0), "aeroplane");
+  EXPECT_EQ(voc.Find("person"), 14);
+  EXPECT_EQ(voc.Find("tvmonitor"), 19);
+  EXPECT_EQ(voc.Find("Person"), -1);
+  EXPECT_EQ(voc.Find(""), -1);
+}
+
+TEST(ClassNames, VocIsWhatTheDatasetSays) {
+  I2CRC_NEEDS_SHARED("data/voc-animals/classes.txt");
+  EXPECT_EQ(ClassNames::Read(testing::SharedPath("data/voc-animals/classes.txt")).names(),
+            ClassNames::Voc().names());
+}
+
+TEST(ClassNames, FileTakesWindowsLinesByteOrderMarkAndBlanksAround) {
+  const ClassNames classes =
+      ClassNames::Parse("\xef\xbb\xbf  cat \r\nbl\xc3\xa4uling\t\r\n3d_printer\r\n\r\n\n", "f");
+  EXPECT_THAT(classes.names(), ElementsAre("cat", "bl\xc3\xa4uling", "3d_printer"));
+  EXPECT_THAT(ClassNames::Parse("cat\ndog", "f").names(), ElementsAre("cat", "dog"));
+}
+
+TEST(ClassNames, FileOfTheUtmostLength) {
+  EXPECT_EQ(ClassNames::Parse(ManyNames(kMaxClasses), "f").count(), 254);
+  EXPECT_EQ(MessageOf(ManyNames(255)), "classes.txt:255: there are more than 254 classes");
+  EXPECT_EQ(MessageOf(ManyNames(5000)), "classes.txt:255: there are more than 254 classes");
+}
+
+TEST(ClassNames, MessagesNameFileLineAndCause) {
+  EXPECT_EQ(MessageOf(""), "classes.txt: has no class names");
+  EXPECT_EQ(MessageOf("\xef\xbb\xbf\r\n \n"), "classes.txt: has no class names");
+  EXPECT_EQ(MessageOf("cat\n\ndog\n"), "classes.txt:2: the class name is empty");
+  EXPECT_EQ(MessageOf("cat\ndog\ncat\n"), "classes.txt:3: class name 'cat' is class 0 already");
+  EXPECT_EQ(MessageOf("potted plant\n"),
+            "classes.txt:1: class name 'potted plant' has a space or a control character in it");
+  EXPECT_THAT(MessageOf("cat\x01\n"), HasSubstr("'cat\\x01' has a space or a control character"));
+  EXPECT_THAT(MessageOf("a\nb\tc\n"), StartsWith("classes.txt:2: class name 'b\\x09c'"));
+  EXPECT_THAT(MessageOf("cat\n\xff\xfe\n"), HasSubstr(":2: class name '\\xff\\xfe' is not UTF-8"));
+  EXPECT_THAT(MessageOf("background\naeroplane\n"), HasSubstr(":1: background is not a class"));
+  for (const char* number : {"7", "-1", "+3", "1.5", ".5", "1e3", "1e999"})
+    EXPECT_THAT(MessageOf(fmt::format("cat\n{}\n", number)),
+                HasSubstr(fmt::format("classes.txt:2: class name '{}' is a number", number)));
+  for (const char* word : {"nan", "inf", "0x10", "2nd", "-", "e3", "1e", "1.2.3"})
+    EXPECT_EQ(MessageOf(fmt::format("cat\n{}\n", word)), "taken") << word;
+}
+
+TEST(ClassNames, ReadNamesTheFileItCannotOpen) {
+  testing::TempDir dir;
+  try {
+    ClassNames::Read(dir / "classes.txt");
+    FAIL() << "read a file that is not there";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(),
+                AllOf(HasSubstr((dir / "classes.txt").string()), HasSubstr("No such file")));
+  }
+}
+
+TEST(ClassNames, ListOfNamesIsCheckedToo) {
+  try {
+    ClassNames({"cat", "cat"});
+    FAIL() << "took a name twice";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "class name 2: class name 'cat' is class 0 already");
+  }
+  EXPECT_THROW(ClassNames(std::vector<std::string>{}), Error);
+}
+
+TEST(TextLines, EndsOfLines) {
+  EXPECT_THAT(SplitLines(""), ElementsAre());
+  EXPECT_THAT(SplitLines("\n"), ElementsAre(""));
+  EXPECT_THAT(SplitLines("a\r\n\nb"), ElementsAre("a", "", "b"));
+  EXPECT_THAT(SplitLines("a\rb\r\r\n"), ElementsAre("a\rb\r"));
+  EXPECT_THAT(SplitLines("\xef\xbb\xbf"
+                         "a\n\xef\xbb\xbf"
+                         "b"),
+              ElementsAre("a",
+                          "\xef\xbb\xbf"
+                          "b"));
+}
+
+TEST(TextLines, Words) {
+  EXPECT_THAT(SplitWords(" \t a\t\tb  c "), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(SplitWords(" \t"), ElementsAre());
+}
+
+TEST(TextLines, QuotedIsOneShortLine) {
+  EXPECT_EQ(Quoted("a\nb\x1b"), "'a\\x0ab\\x1b'");
+  EXPECT_EQ(Quoted("gr\xc3\xbc\xc3\x9f"), "'gr\xc3\xbc\xc3\x9f'");
+  EXPECT_EQ(Quoted("\xc3"), "'\\xc3'");
+  // Cut between characters, not within one.
+  EXPECT_EQ(Quoted(std::string(59, 'a') + "\xc3\xbc rest"), "'" + std::string(59, 'a') + "…'");
+  EXPECT_THAT(Quoted(std::string(1000, 'x')),
+              AllOf(HasSubstr("…"), Not(HasSubstr(std::string(61, 'x')))));
+}
+
+TEST(TextLines, Utf8IsWellFormed) {
+  for (const char* text : {"", "abc", "\xc2\x80", "\xed\x9f\xbf", "\xee\x80\x80",
+                           "\xf0\x9f\x90\x88", "\xf4\x8f\xbf\xbf"})
+    EXPECT_TRUE(IsUtf8(text)) << Quoted(text);
+  // A lone continuation, overlong forms, a surrogate, above U+10FFFF, cut short.
+  for (const char* text :
+       {"\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
+        "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xc3", "\xe2\x82", "\xf0\x9f\x90", "\xc3("})
+    EXPECT_FALSE(IsUtf8(text)) << Quoted(text);
+}
+
+}  // namespace
+}  // namespace i2crc

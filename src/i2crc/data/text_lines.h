@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace i2crc {
+
+// What the readers of small text files (lists, class names) share.
+
+// The lines of a text, without their ends ("\n" or "\r\n") and without a byte-order mark before the
+// first; line i is line number i + 1 of the file. Views into text. No empty line after the last
+// "\n".
+std::vector<std::string_view> SplitLines(std::string_view text);
+
+// The words of a line, separated by any number of spaces and tabs.
+std::vector<std::string_view> SplitWords(std::string_view line);
+
+// A piece of a file for a message: in quotes, on one line whatever it holds (control characters as
+// \xNN), shortened where it is long.
+std::string Quoted(std::string_view text);
+
+bool HasControlCharacter(std::string_view text);
+
+// Whether the bytes are well-formed UTF-8 (no overlong forms, no surrogates).
+bool IsUtf8(std::string_view text);
+
+}  // namespace i2crc
