@@ -10,6 +10,7 @@
 #include "i2crc/core/error.h"
 #include "i2crc/core/image.h"
 #include "i2crc/data/text_lines.h"
+#include "i2crc/options/quote.h"
 
 namespace i2crc {
 namespace {
@@ -27,7 +28,7 @@ std::optional<std::string> NameProblem(const std::vector<std::string>& names, si
   if (index >= static_cast<size_t>(kMaxClasses))
     return fmt::format("there are more than {} classes", kMaxClasses);
   if (name.empty()) return "the class name is empty";
-  if (!IsUtf8(name)) return fmt::format("class name {} is not UTF-8 text", Quoted(name));
+  if (!IsUtf8(name)) return "the class name is not UTF-8 text";
   if (name.find(' ') != std::string::npos || HasControlCharacter(name))
     return fmt::format("class name {} has a space or a control character in it", Quoted(name));
   if (LooksLikeNumber(name))

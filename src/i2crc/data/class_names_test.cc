@@ -15,7 +15,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::Not;
 using ::testing::StartsWith;
 
 std::string MessageOf(const std::string& text) {
@@ -71,7 +70,7 @@ TEST(ClassNames, MessagesNameFileLineAndCause) {
             "classes.txt:1: class name 'potted plant' has a space or a control character in it");
   EXPECT_THAT(MessageOf("cat\x01\n"), HasSubstr("'cat\\x01' has a space or a control character"));
   EXPECT_THAT(MessageOf("a\nb\tc\n"), StartsWith("classes.txt:2: class name 'b\\x09c'"));
-  EXPECT_THAT(MessageOf("cat\n\xff\xfe\n"), HasSubstr(":2: class name '\\xff\\xfe' is not UTF-8"));
+  EXPECT_THAT(MessageOf("cat\n\xff\xfe\n"), HasSubstr(":2: the class name is not UTF-8"));
   EXPECT_THAT(MessageOf("background\naeroplane\n"), HasSubstr(":1: background is not a class"));
   for (const char* number : {"7", "-1", "+3", "1.5", ".5", "1e3", "1e999"})
     EXPECT_THAT(MessageOf(fmt::format("cat\n{}\n", number)),
@@ -119,25 +118,15 @@ TEST(TextLines, Words) {
   EXPECT_THAT(SplitWords(" \t"), ElementsAre());
 }
 
-TEST(TextLines, QuotedIsOneShortLine) {
-  EXPECT_EQ(Quoted("a\nb\x1b"), "'a\\x0ab\\x1b'");
-  EXPECT_EQ(Quoted("gr\xc3\xbc\xc3\x9f"), "'gr\xc3\xbc\xc3\x9f'");
-  EXPECT_EQ(Quoted("\xc3"), "'\\xc3'");
-  // Cut between characters, not within one.
-  EXPECT_EQ(Quoted(std::string(59, 'a') + "\xc3\xbc rest"), "'" + std::string(59, 'a') + "…'");
-  EXPECT_THAT(Quoted(std::string(1000, 'x')),
-              AllOf(HasSubstr("…"), Not(HasSubstr(std::string(61, 'x')))));
-}
-
 TEST(TextLines, Utf8IsWellFormed) {
   for (const char* text : {"", "abc", "\xc2\x80", "\xed\x9f\xbf", "\xee\x80\x80",
                            "\xf0\x9f\x90\x88", "\xf4\x8f\xbf\xbf"})
-    EXPECT_TRUE(IsUtf8(text)) << Quoted(text);
+    EXPECT_TRUE(IsUtf8(text)) << ::testing::PrintToString(text);
   // A lone continuation, overlong forms, a surrogate, above U+10FFFF, cut short.
   for (const char* text :
        {"\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
         "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xc3", "\xe2\x82", "\xf0\x9f\x90", "\xc3("})
-    EXPECT_FALSE(IsUtf8(text)) << Quoted(text);
+    EXPECT_FALSE(IsUtf8(text)) << ::testing::PrintToString(text);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "i2crc/core/error.h"
 #include "i2crc/data/text_lines.h"
 #include "i2crc/options/option_set.h"
+#include "i2crc/options/quote.h"
 
 namespace fs = std::filesystem;
 
@@ -43,11 +44,9 @@ std::string_view IdProblem(std::string_view id) {
 std::string UnknownClass(std::string_view word, const ClassNames& classes) {
   // Longer than any name can be near to; edit distance to 254 names is not free.
   constexpr size_t kLongestNearName = 100;
-  std::string cause = fmt::format("unknown class {}", Quoted(word));
+  const std::string cause = fmt::format("unknown class {}", Quoted(word));
   if (word.size() > kLongestNearName) return cause;
-  const std::string nearest = NearestName(std::string(word), classes.names());
-  if (!nearest.empty()) cause += fmt::format("; did you mean '{}'?", nearest);
-  return cause;
+  return cause + Suggestion(NearestName(std::string(word), classes.names()));
 }
 
 // The class index that a word of a list stands for. Throws Error with "FILE:LINE" in front.

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "i2crc/data/text_lines.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <cstdint>
 
 namespace i2crc {
 namespace {
-
-constexpr size_t kQuotedBytes = 60;
 
 uint8_t Byte(char c) { return static_cast<uint8_t>(c); }
 
@@ -63,24 +59,6 @@ std::vector<std::string_view> SplitWords(std::string_view line) {
     begin = line.find_first_not_of(kBlanks, end);
   }
   return words;
-}
-
-std::string Quoted(std::string_view text) {
-  const bool shortened = text.size() > kQuotedBytes;
-  if (shortened) {
-    text = text.substr(0, kQuotedBytes);
-    while (!text.empty() && !IsUtf8(text) && Byte(text.back()) >= 0x80) text.remove_suffix(1);
-  }
-  // What is not UTF-8 is spelt out too: a terminal would show nothing of it.
-  const bool plain = IsUtf8(text);
-  std::string quoted = "'";
-  for (char c : text) {
-    if (IsControl(c) || (!plain && Byte(c) >= 0x80))
-      quoted += fmt::format("\\x{:02x}", Byte(c));
-    else
-      quoted += c;
-  }
-  return quoted + (shortened ? "…'" : "'");
 }
 
 bool HasControlCharacter(std::string_view text) {

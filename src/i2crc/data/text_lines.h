@@ -17,10 +17,6 @@ std::vector<std::string_view> SplitLines(std::string_view text);
 // The words of a line, separated by any number of spaces and tabs.
 std::vector<std::string_view> SplitWords(std::string_view line);
 
-// A piece of a file for a message: in quotes, on one line whatever it holds (control characters as
-// \xNN), shortened where it is long.
-std::string Quoted(std::string_view text);
-
 bool HasControlCharacter(std::string_view text);
 
 // Whether the bytes are well-formed UTF-8 (no overlong forms, no surrogates).
