@@ -5,8 +5,9 @@
 
 namespace i2crc {
 
-// Colour jitter on RGB 8 bit with Pillow's arithmetic, as torchvision applies it (ALGORITHM.md, "Pillow's jitter").
-// factor ≥ 0, 1 leaves the image as it is; shift in −0.5…0.5 of the colour circle.
+// Colour jitter on RGB 8 bit with Pillow's arithmetic, as torchvision applies it (ALGORITHM.md,
+// "Pillow's jitter"). factor ≥ 0, 1 leaves the image as it is; shift in −0.5…0.5 of the colour
+// circle.
 void AdjustBrightness(ImageU8& rgb, float factor);
 void AdjustContrast(ImageU8& rgb, float factor);
 void AdjustSaturation(ImageU8& rgb, float factor);

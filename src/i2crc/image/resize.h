@@ -5,8 +5,9 @@
 
 namespace i2crc {
 
-// Resizes that give the values of the libraries which the method was published with (ALGORITHM.md, "Arithmetic of the
-// libraries"). Any number of channels unless said otherwise; target sides ≥ 1, source not empty.
+// Resizes that give the values of the libraries which the method was published with (ALGORITHM.md,
+// "Arithmetic of the libraries"). Any number of channels unless said otherwise; target sides ≥ 1,
+// source not empty.
 
 // Pillow's BILINEAR: antialiased when shrinking, 8 bit, horizontal pass first, rounded in between.
 ImageU8 ResizePillowBilinear(const ImageU8& image, int height, int width);
