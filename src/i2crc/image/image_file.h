@@ -20,22 +20,25 @@ struct ImageHeader {
   bool palette = false;
 };
 
-// All readers and writers throw Error "FILE: cause". A side may have up to kMaxSide pixels, an image kMaxPixels.
+// All readers and writers throw Error "FILE: cause". A side may have up to kMaxSide pixels, an
+// image kMaxPixels.
 inline constexpr int kMaxSide = 65500;
 inline constexpr int64_t kMaxPixels = int64_t{1} << 28;
 
 ImageHeader ReadImageHeader(const std::filesystem::path& path);
 
-// A photograph as people see it, RGB 8 bit: EXIF orientation applied, grey spread to RGB, CMYK and YCCK (Adobe's
-// inverted ones too) converted, 16 bit reduced to 8, alpha laid on white, palettes looked up.
+// A photograph as people see it, RGB 8 bit: EXIF orientation applied, grey spread to RGB, CMYK and
+// YCCK (Adobe's inverted ones too) converted, 16 bit reduced to 8, alpha laid on white, palettes
+// looked up.
 ImageU8 ReadPhotograph(const std::filesystem::path& path);
 
-// A saliency or attention map: one channel, 8 bit. Grey PNG or JPEG of any bit depth (1, 2, 4 bits spread to 0…255,
-// 16 reduced); RGB whose channels are equal counts as grey, other colours are an error.
+// A saliency or attention map: one channel, 8 bit. Grey PNG or JPEG of any bit depth (1, 2, 4 bits
+// spread to 0…255, 16 reduced); RGB whose channels are equal counts as grey, other colours are an
+// error.
 ImageU8 ReadGrey(const std::filesystem::path& path);
 
-// A mask: PNG with palette (its indices, the palette is not looked at) or 8-bit grey (its values). Anything else
-// (RGB, 16 bit, JPEG) is an error, since such a file holds no class indices.
+// A mask: PNG with palette (its indices, the palette is not looked at) or 8-bit grey (its values).
+// Anything else (RGB, 16 bit, JPEG) is an error, since such a file holds no class indices.
 ImageU8 ReadMask(const std::filesystem::path& path);
 
 // The same from memory; name stands in messages.

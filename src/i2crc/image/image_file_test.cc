@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: Apache-2.0
+// Maps, masks, writers and files that are not what they should be.
+#include "i2crc/image/image_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "i2crc/core/random.h"
+#include "i2crc/image/made_files.h"
+#include "support/test_dirs.h"
+
+namespace i2crc {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using testing::JpegOptions;
+using testing::MakeJpeg;
+using testing::MakePng;
+using ::testing::Not;
+using testing::PngOptions;
+using testing::ReadBytes;
+using ::testing::StartsWith;
+using testing::TempDir;
+using testing::WriteBytes;
+
+std::span<const uint8_t> Span(const std::string& bytes) {
+  return {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()};
+}
+
+std::string MessageOf(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+std::string PhotographMessage(const std::string& bytes) {
+  return MessageOf([&] { DecodePhotograph(Span(bytes), "made"); });
+}
+
+ImageU8 Noise(int height, int width, int channels) {
+  Random random({5});
+  ImageU8 image(height, width, channels);
+  for (uint8_t& value : image.values()) value = static_cast<uint8_t>(random.Below(256));
+  return image;
+}
+
+PngOptions Grey(int depth = 8) {
+  PngOptions options;
+  options.type = PNG_COLOR_TYPE_GRAY;
+  options.depth = depth;
+  return options;
+}
+
+PngOptions Indexed(int depth = 8) {
+  PngOptions options;
+  options.type = PNG_COLOR_TYPE_PALETTE;
+  options.depth = depth;
+  options.palette = {{0, 0, 0}, {9, 9, 9}, {5, 6, 7}};
+  return options;
+}
+
+// --- Maps ---
+
+ImageU8 GreyOf(const std::string& bytes) { return DecodeGrey(Span(bytes), "map.png"); }
+
+TEST(GreyMap, EveryBitDepth) {
+  EXPECT_EQ(GreyOf(MakePng(8, {"\x0F"}, Grey(1))).values(),
+            (std::vector<uint8_t>{0, 0, 0, 0, 255, 255, 255, 255}));
+  EXPECT_EQ(GreyOf(MakePng(4, {"\x1B"}, Grey(2))).values(),
+            (std::vector<uint8_t>{0, 85, 170, 255}));
+  EXPECT_EQ(GreyOf(MakePng(2, {"\x3F"}, Grey(4))).values(), (std::vector<uint8_t>{51, 255}));
+  EXPECT_EQ(GreyOf(MakePng(1, {"\x9C"}, Grey(8))).values(), (std::vector<uint8_t>{0x9C}));
+  EXPECT_EQ(GreyOf(MakePng(1, {"\x9C\xFF"}, Grey(16))).values(), (std::vector<uint8_t>{0x9C}));
+}
+
+TEST(GreyMap, EqualChannelsCountAsGrey) {
+  EXPECT_TRUE(GreyOf(MakePng(ImageU8(5, 3, 3, 99), {})) == ImageU8(5, 3, 1, 99));
+  PngOptions rgba;
+  rgba.type = PNG_COLOR_TYPE_RGB_ALPHA;
+  EXPECT_TRUE(GreyOf(MakePng(ImageU8(5, 3, 4, 255), rgba)) == ImageU8(5, 3, 1, 255));
+  EXPECT_EQ(GreyOf(MakePng(2, {std::string("\0\1", 2)}, Indexed())).values(),
+            (std::vector<uint8_t>{0, 9}));
+}
+
+TEST(GreyMap, JpegsGreyAndStoredInColour) {
+  JpegOptions options;
+  options.given = options.stored = JCS_GRAYSCALE;
+  EXPECT_TRUE(GreyOf(MakeJpeg(ImageU8(9, 9, 1, 33), options)) == ImageU8(9, 9, 1, 33));
+  EXPECT_TRUE(GreyOf(MakeJpeg(ImageU8(9, 9, 3, 33), {})) == ImageU8(9, 9, 1, 33));
+}
+
+TEST(GreyMap, ColoursAndTransparencyAreErrors) {
+  EXPECT_EQ(MessageOf([] { GreyOf(MakePng(Noise(4, 4, 3), {})); }),
+            "map.png: a map must be grey, this image has colours");
+  PngOptions options;
+  options.type = PNG_COLOR_TYPE_GRAY_ALPHA;
+  EXPECT_EQ(MessageOf([&] { GreyOf(MakePng(ImageU8(4, 4, 2, 7), options)); }),
+            "map.png: a map must be opaque, this image has transparent pixels");
+}
+
+// --- Masks ---
+
+ImageU8 MaskOf(const std::string& bytes) { return DecodeMask(Span(bytes), "mask.png"); }
+
+TEST(Mask, IndicesOfAPaletteOfAnyDepth) {
+  EXPECT_EQ(MaskOf(MakePng(3, {std::string("\0\1\2", 3)}, Indexed())).values(),
+            (std::vector<uint8_t>{0, 1, 2}));
+  EXPECT_EQ(MaskOf(MakePng(2, {"\x12"}, Indexed(4))).values(), (std::vector<uint8_t>{1, 2}));
+  EXPECT_EQ(MaskOf(MakePng(4, {"\x18"}, Indexed(2))).values(), (std::vector<uint8_t>{0, 1, 2, 0}));
+  PngOptions one_bit = Indexed(1);
+  one_bit.palette.pop_back();
+  EXPECT_EQ(MaskOf(MakePng(3, {"\xA0"}, one_bit)).values(), (std::vector<uint8_t>{1, 0, 1}));
+}
+
+TEST(Mask, IndicesBeyondThePaletteStay) {
+  EXPECT_EQ(MaskOf(MakePng(3, {"\x01\xFF\x80"}, Indexed())).values(),
+            (std::vector<uint8_t>{1, 255, 128}));
+  I2CRC_NEEDS_SHARED("goldens/labels/expected");
+  size_t ignored = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(testing::SharedPath("goldens/labels/expected"))) {
+    const ImageU8 mask = ReadMask(entry.path());
+    ignored +=
+        static_cast<size_t>(std::count(mask.values().begin(), mask.values().end(), kIgnoreLabel));
+  }
+  EXPECT_GT(ignored, 0U);
+}
+
+TEST(Mask, EightBitGreyHoldsValues) {
+  const ImageU8 mask = Noise(13, 7, 1);
+  PngOptions options = Grey();
+  options.interlaced = true;
+  EXPECT_TRUE(MaskOf(MakePng(mask, options)) == mask);
+}
+
+TEST(Mask, AnythingElseIsAnError) {
+  const std::string must = "mask.png: a mask must be a PNG with palette or 8-bit grey, this ";
+  const auto message = [](const std::string& bytes) { return MessageOf([&] { MaskOf(bytes); }); };
+  EXPECT_EQ(message(MakePng(Noise(2, 2, 3), {})), must + "one is 8-bit RGB");
+  EXPECT_EQ(message(MakePng(1, {"\x01\x02"}, Grey(16))), must + "one is 16-bit grey");
+  EXPECT_EQ(message(MakePng(1, {"\x80"}, Grey(1))), must + "one is 1-bit grey");
+  PngOptions alpha;
+  alpha.type = PNG_COLOR_TYPE_GRAY_ALPHA;
+  EXPECT_EQ(message(MakePng(Noise(2, 2, 2), alpha)), must + "one is 8-bit grey with alpha");
+  EXPECT_EQ(message(MakeJpeg(Noise(8, 8, 3), {})), must + "is a JPEG");
+}
+
+// --- Damaged and hostile files ---
+
+TEST(Damage, EveryCutOfAPngIsAnError) {
+  const std::string whole = MakePng(Noise(9, 5, 3), {});
+  for (size_t length = 0; length < whole.size(); ++length)
+    EXPECT_THAT(PhotographMessage(whole.substr(0, length)), StartsWith("made: ")) << length;
+  EXPECT_THAT(PhotographMessage(whole.substr(0, whole.size() - 20)),
+              HasSubstr("truncated or damaged PNG: file ends too early"));
+}
+
+TEST(Damage, EveryCutOfAJpegIsAnError) {
+  for (const bool progressive : {false, true}) {
+    JpegOptions options;
+    options.progressive = progressive;
+    const std::string whole = MakeJpeg(Noise(16, 24, 3), options);
+    for (size_t length = 0; length < whole.size(); ++length)
+      ASSERT_THAT(PhotographMessage(whole.substr(0, length)), StartsWith("made: ")) << length;
+    EXPECT_EQ(PhotographMessage(whole.substr(0, whole.size() - 40)),
+              "made: truncated or damaged JPEG: Premature end of JPEG file");
+  }
+}
+
+TEST(Damage, AFlippedBitInAPngIsAnError) {
+  const std::string whole = MakePng(Noise(9, 5, 3), {});
+  // Everything behind the signature stands under a checksum (type and length by their meaning).
+  for (size_t i = 8; i < whole.size(); ++i) {
+    std::string bytes = whole;
+    bytes[i] = static_cast<char>(bytes[i] ^ 0x10);
+    EXPECT_THAT(PhotographMessage(bytes), StartsWith("made: truncated or damaged PNG: ")) << i;
+  }
+}
+
+TEST(Damage, AHoleInAJpegIsAnError) {
+  const std::string whole = MakeJpeg(Noise(64, 64, 3), {});
+  std::string bytes = whole;
+  bytes.erase(bytes.size() / 2, bytes.size() / 4);
+  EXPECT_THAT(PhotographMessage(bytes), StartsWith("made: truncated or damaged JPEG: "));
+}
+
+TEST(Damage, OtherContents) {
+  TempDir folder;
+  const auto message = [&](const std::string& name, const std::string& bytes) {
+    WriteBytes(folder / name, bytes);
+    const std::string header = MessageOf([&] { ReadImageHeader(folder / name); });
+    EXPECT_EQ(header, MessageOf([&] { ReadPhotograph(folder / name); }));
+    EXPECT_THAT(header, StartsWith((folder / name).string() + ": "));
+    EXPECT_THAT(header, Not(HasSubstr("\n")));
+    return header.substr((folder / name).string().size() + 2);
+  };
+  EXPECT_EQ(message("empty.jpg", ""), "empty file");
+  EXPECT_EQ(message("text.jpg", "not a picture\n"), "neither JPEG nor PNG");
+  EXPECT_EQ(message("a.png", "GIF89a..."), "looks like GIF, convert it to JPEG or PNG");
+  EXPECT_EQ(message("b.jpg", std::string("II*\0....", 8)),
+            "looks like TIFF, convert it to JPEG or PNG");
+  EXPECT_EQ(message("short.png", "\x89PNG"), "neither JPEG nor PNG");
+}
+
+TEST(Damage, MissingFilesAndFolders) {
+  TempDir folder;
+  for (const auto& read : std::vector<std::function<void(const std::filesystem::path&)>>{
+           ReadImageHeader, ReadPhotograph, ReadGrey, ReadMask}) {
+    EXPECT_EQ(MessageOf([&] { read(folder / "no.png"); }),
+              (folder / "no.png").string() + ": No such file or directory");
+    EXPECT_EQ(MessageOf([&] { read(folder.path()); }), folder.path().string() + ": Is a directory");
+  }
+}
+
+TEST(Damage, TheNameDoesNotDecide) {
+  TempDir folder;
+  const ImageU8 image = Noise(5, 6, 3);
+  WriteBytes(folder / "a.jpg", MakePng(image, {}));
+  EXPECT_TRUE(ReadPhotograph(folder / "a.jpg") == image);
+  EXPECT_EQ(ReadImageHeader(folder / "a.jpg").width, 6);
+}
+
+TEST(Damage, TwoColourComponentsAreUnsupported) {
+  JpegOptions options;
+  options.given = options.stored = JCS_UNKNOWN;
+  EXPECT_EQ(PhotographMessage(MakeJpeg(Noise(8, 8, 2), options)),
+            "made: unsupported JPEG: 2 colour components");
+}
+
+// A JPEG's size stands behind its SOF0 marker, its length and its precision.
+std::string WithJpegSize(std::string bytes, int height, int width) {
+  const size_t sof = bytes.find("\xFF\xC0");
+  for (const auto& [at, value] : {std::pair{sof + 5, height >> 8},
+                                  {sof + 6, height},
+                                  {sof + 7, width >> 8},
+                                  {sof + 8, width}})
+    bytes.at(at) = static_cast<char>(value & 255);
+  return bytes;
+}
+
+TEST(Hostile, JpegSizes) {
+  const std::string small = MakeJpeg(ImageU8(8, 8, 3, 1), {});
+  EXPECT_THAT(PhotographMessage(WithJpegSize(small, 65500, 65500)),
+              HasSubstr("JPEG of 65500x65500 pixels is too large"));
+  EXPECT_THAT(PhotographMessage(WithJpegSize(small, 65535, 8)), HasSubstr("65500"));
+  EXPECT_THAT(PhotographMessage(WithJpegSize(small, 16000, 16000)),
+              HasSubstr("cannot hold 16000x16000 pixels"));
+  EXPECT_THAT(MessageOf([&] {
+                const std::string bytes = WithJpegSize(small, 65500, 65500);
+                DecodeImageHeader(Span(bytes), "made");
+              }),
+              HasSubstr("too large"));
+}
+
+TEST(Hostile, PngSizes) {
+  // Real files of such sides, cut after the header: with its right checksum.
+  const auto of_size = [](int height, int width) {
+    const std::string row(static_cast<size_t>(width + 7) / 8, '\0');
+    return MakePng(width, std::vector<std::string>(static_cast<size_t>(height), row), Grey(1));
+  };
+  EXPECT_THAT(PhotographMessage(of_size(1, 65501)),
+              HasSubstr("PNG of 65501x1 pixels is too large (at most 65500 a side"));
+  EXPECT_THAT(PhotographMessage(of_size(65501, 1)), HasSubstr("too large"));
+  EXPECT_THAT(PhotographMessage(of_size(16400, 16400)),
+              AllOf(HasSubstr("too large"), HasSubstr("268435456 in all")));
+  EXPECT_THAT(PhotographMessage(of_size(9000, 9000).substr(0, 60)),
+              HasSubstr("60 bytes cannot hold 9000x9000 pixels"));
+}
+
+TEST(Hostile, HundredsOfScans) {
+  JpegOptions options;
+  options.hundreds_of_scans = true;
+  EXPECT_EQ(PhotographMessage(MakeJpeg(Noise(8, 8, 3), options)),
+            "made: damaged JPEG: more than 500 scans");
+}
+
+// --- Headers ---
+
+TEST(Header, BehindALongBlockToo) {
+  TempDir folder;
+  JpegOptions options;
+  options.app1 = testing::ExifOrientationBlock(6, true);
+  std::string bytes = MakeJpeg(ImageU8(8, 16, 3, 50), options);
+  // Two comments of 64 KB before everything else.
+  for (int i = 0; i < 2; ++i)
+    bytes.insert(2, std::string("\xFF\xFE\xFF\xFF") + std::string(65533, 'x'));
+  WriteBytes(folder / "a.jpg", bytes);
+  const ImageHeader header = ReadImageHeader(folder / "a.jpg");
+  EXPECT_EQ(header.height, 16);
+  EXPECT_EQ(header.width, 8);
+  EXPECT_EQ(header.channels, 3);
+  EXPECT_FALSE(header.palette);
+}
+
+TEST(Header, NeedsNoPixels) {
+  const ImageU8 image = Noise(40, 30, 3);
+  const std::string jpeg = MakeJpeg(image, {});
+  EXPECT_EQ(DecodeImageHeader(Span(jpeg).first(700), "made").height, 40);
+  const std::string png = MakePng(image, {});
+  EXPECT_EQ(DecodeImageHeader(Span(png).first(60), "made").width, 30);
+}
+
+// --- Writers ---
+
+TEST(Writers, KeepEveryPixel) {
+  TempDir folder;
+  for (const auto& [height, width] : {std::pair{1, 1}, {1, 9}, {13, 7}, {64, 65}}) {
+    const ImageU8 grey = Noise(height, width, 1), rgb = Noise(height, width, 3);
+    WriteGreyPng(folder / "g.png", grey);
+    EXPECT_TRUE(ReadGrey(folder / "g.png") == grey);
+    WriteRgbPng(folder / "c.png", rgb);
+    EXPECT_TRUE(ReadPhotograph(folder / "c.png") == rgb);
+    WriteMaskPng(folder / "m.png", grey, VocPalette());
+    EXPECT_TRUE(ReadMask(folder / "m.png") == grey);
+    EXPECT_TRUE(ReadImageHeader(folder / "m.png").palette);
+  }
+}
+
+TEST(Writers, BytesDependOnPixelsAlone) {
+  TempDir folder;
+  const ImageU8 mask = Noise(33, 21, 1);
+  WriteMaskPng(folder / "a.png", mask, VocPalette());
+  WriteMaskPng(folder / "b.png", mask, VocPalette());
+  const std::string bytes = ReadBytes(folder / "a.png");
+  EXPECT_EQ(bytes, ReadBytes(folder / "b.png"));
+  EXPECT_THAT(bytes, Not(HasSubstr("tIME")));
+  EXPECT_THAT(bytes, Not(HasSubstr("tEXt")));
+  const size_t palette = bytes.find("PLTE");
+  ASSERT_NE(palette, std::string::npos);
+  EXPECT_EQ(bytes.substr(palette - 4, 4), std::string("\0\0\3\0", 4));  // 768 bytes
+  EXPECT_EQ(bytes.substr(palette + 4 + 255 * 3, 3), "\xE0\xE0\xC0");
+}
+
+TEST(Writers, JpegIsNearThePixels) {
+  TempDir folder;
+  ImageU8 ramp(40, 60, 3);
+  for (int y = 0; y < 40; ++y)
+    for (int x = 0; x < 60; ++x)
+      for (int c = 0; c < 3; ++c) ramp.at(y, x, c) = static_cast<uint8_t>(3 * x + y + 10 * c);
+  WriteJpeg(folder / "a.jpg", ramp);
+  const ImageU8 read = ReadPhotograph(folder / "a.jpg");
+  ASSERT_TRUE(read.SameSize(ramp));
+  for (size_t i = 0; i < ramp.size(); ++i) ASSERT_NEAR(read.values()[i], ramp.values()[i], 6);
+  WriteJpeg(folder / "b.jpg", ramp, 30);
+  EXPECT_LT(ReadBytes(folder / "b.jpg").size(), ReadBytes(folder / "a.jpg").size());
+}
+
+TEST(Writers, ErrorsNameTheFile) {
+  TempDir folder;
+  const auto path = folder / "no/such/a.png";
+  EXPECT_THAT(MessageOf([&] { WriteGreyPng(path, ImageU8(2, 2, 1)); }),
+              StartsWith(path.string() + ": cannot write: "));
+  EXPECT_THAT(MessageOf([&] { WriteJpeg(folder / "a.jpg", ImageU8(1, 65501, 3)); }),
+              AllOf(StartsWith((folder / "a.jpg").string()), HasSubstr("65500")));
+  EXPECT_THAT(MessageOf([&] { WriteGreyPng(folder / "a.png", ImageU8(1, 65501, 1)); }),
+              StartsWith((folder / "a.png").string() + ": cannot encode PNG: "));
+  EXPECT_THROW(WriteGreyPng(path, ImageU8(2, 2, 3)), InternalError);
+  EXPECT_THROW(WriteRgbPng(path, ImageU8(2, 2, 1)), InternalError);
+  EXPECT_THROW(WriteMaskPng(path, ImageU8(), VocPalette()), InternalError);
+  EXPECT_THROW(WriteJpeg(path, ImageU8(2, 2, 3), 0), InternalError);
+}
+
+}  // namespace
+}  // namespace i2crc

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+// libjpeg leaves by longjmp where something is wrong. Every function with a setjmp is therefore
+// small, holds nothing that has a destructor and allocates nothing of ours; what it needs is made
+// by its caller.
+#include "i2crc/image/jpeg_codec.h"
+
+// Each of these three needs the one before it.
+// clang-format off
+#include <stdio.h>
+#include <jpeglib.h>
+#include <jerror.h>
+// clang-format on
+
+#include <algorithm>
+#include <array>
+#include <csetjmp>
+#include <cstdlib>
+#include <utility>
+#include <vector>
+
+#include "i2crc/image/orientation.h"
+
+namespace i2crc::internal {
+namespace {
+
+// A Huffman code has at least one bit, and every 8x8 block of the widest component at least one
+// code.
+constexpr uint64_t kMaxPixelsPerByte = 8 * 64;
+// Each scan goes over the whole image, whatever its size in the file; real files have about ten.
+constexpr int kMaxScans = 500;
+
+struct Errors {
+  jpeg_error_mgr manager;
+  std::jmp_buf jump;
+  const char* kind;
+  std::array<char, JMSG_LENGTH_MAX> text;
+};
+
+Errors* ErrorsOf(j_common_ptr info) { return static_cast<Errors*>(info->client_data); }
+
+[[noreturn]] void Leave(j_common_ptr info, const char* kind) {
+  Errors* errors = ErrorsOf(info);
+  errors->kind = kind;
+  info->err->format_message(info, errors->text.data());
+  std::longjmp(errors->jump, 1);
+}
+
+[[noreturn]] void OnError(j_common_ptr info) {
+  switch (info->err->msg_code) {
+    case JERR_BAD_PRECISION:
+    case JERR_SOF_UNSUPPORTED:
+    case JERR_CONVERSION_NOTIMPL:
+    case JERR_FRACT_SAMPLE_NOTIMPL:
+    case JERR_IMAGE_TOO_BIG:
+      Leave(info, "unsupported");
+    default:
+      Leave(info, "truncated or damaged");
+  }
+}
+
+void OnMessage(j_common_ptr info, int level) {
+  if (level >= 0) return;  // a trace
+  switch (info->err->msg_code) {
+    // Many cameras and editors leave stray bytes or odd numbers in files whose pixels are whole.
+    case JWRN_EXTRANEOUS_DATA:
+    case JWRN_ADOBE_XFORM:
+    case JWRN_JFIF_MAJOR:
+    case JWRN_BOGUS_ICC:
+      return;
+    // Everything else: pixels were lost, libjpeg would go on with grey.
+    default:
+      Leave(info, "truncated or damaged");
+  }
+}
+
+jpeg_error_mgr* SetUp(Errors* errors) {
+  jpeg_std_error(&errors->manager);
+  errors->manager.error_exit = OnError;
+  errors->manager.emit_message = OnMessage;
+  errors->kind = "";
+  errors->text = {};
+  return &errors->manager;
+}
+
+void OnProgress(j_common_ptr info) {
+  // Only a decompressor has this monitor, and its struct begins with the common fields.
+  const auto* decompress = reinterpret_cast<j_decompress_ptr>(info);
+  if (decompress->input_scan_number <= kMaxScans) return;
+  Errors* errors = ErrorsOf(info);
+  errors->kind = "damaged";
+  std::snprintf(errors->text.data(), errors->text.size(), "more than %d scans", kMaxScans);
+  std::longjmp(errors->jump, 1);
+}
+
+bool ReadInfo(jpeg_decompress_struct* info, Errors* errors, const uint8_t* bytes,
+              unsigned long count) {
+  if (setjmp(errors->jump) != 0) return false;
+  jpeg_create_decompress(info);
+  jpeg_mem_src(info, bytes, count);
+  jpeg_save_markers(info, JPEG_APP0 + 1, 0xFFFF);
+  jpeg_read_header(info, TRUE);
+  return true;
+}
+
+// cmyk: one row's room where the file has four components, else null.
+bool ReadRows(jpeg_decompress_struct* info, Errors* errors, uint8_t* pixels, size_t stride,
+              uint8_t* cmyk) {
+  if (setjmp(errors->jump) != 0) return false;
+  jpeg_start_decompress(info);
+  while (info->output_scanline < info->output_height) {
+    uint8_t* to = pixels + stride * info->output_scanline;
+    JSAMPROW row = cmyk != nullptr ? cmyk : to;
+    jpeg_read_scanlines(info, &row, 1);
+    if (cmyk != nullptr)
+      CmykToRgb(cmyk, static_cast<int>(info->output_width), info->saw_Adobe_marker != 0, to);
+  }
+  jpeg_finish_decompress(info);
+  return true;
+}
+
+class Reader {
+ public:
+  Reader(std::span<const uint8_t> bytes, const std::string& name)
+      : name_(name), size_(bytes.size()) {
+    info_.err = SetUp(&errors_);
+    info_.client_data = &errors_;
+    const bool done = ReadInfo(&info_, &errors_, bytes.data(), bytes.size());
+    if (!done || height() * width() > kMaxPixels) {
+      // libjpeg forgets the size as it is destroyed.
+      const int64_t h = height(), w = width();
+      jpeg_destroy_decompress(&info_);
+      if (!done) Damaged();
+      Fail("{}: JPEG of {}x{} pixels is too large (at most {} a side and {} in all)", name_, w, h,
+           kMaxSide, kMaxPixels);
+    }
+    progress_.progress_monitor = OnProgress;
+    info_.progress = &progress_;
+  }
+  ~Reader() { jpeg_destroy_decompress(&info_); }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+
+  int64_t height() const { return info_.image_height; }
+  int64_t width() const { return info_.image_width; }
+  int components() const { return info_.num_components; }
+
+  int Orientation() const {
+    static constexpr std::array<uint8_t, 6> kExif = {'E', 'x', 'i', 'f', 0, 0};
+    for (auto marker = info_.marker_list; marker != nullptr; marker = marker->next)
+      if (marker->marker == JPEG_APP0 + 1 && marker->data_length > kExif.size() &&
+          std::equal(kExif.begin(), kExif.end(), marker->data))
+        return ExifOrientation({marker->data, marker->data_length});
+    return 1;
+  }
+
+  ImageU8 ReadPixels() {
+    // A few bytes may claim gigabytes. Arithmetic coding knows no least number of bits.
+    if (info_.arith_code == FALSE &&
+        static_cast<uint64_t>(height() * width()) / kMaxPixelsPerByte > size_)
+      Fail("{}: truncated or damaged JPEG: {} bytes cannot hold {}x{} pixels", name_, size_,
+           width(), height());
+    const int orientation = Orientation();  // libjpeg forgets its markers at the end of the image
+    ChooseColours();
+    const bool grey = info_.out_color_space == JCS_GRAYSCALE;
+    ImageU8 image(static_cast<int>(height()), static_cast<int>(width()), grey ? 1 : 3);
+    std::vector<uint8_t> cmyk;
+    if (info_.out_color_space == JCS_CMYK) cmyk.resize(static_cast<size_t>(width()) * 4);
+    const size_t stride = image.size() / static_cast<size_t>(height());
+    if (!ReadRows(&info_, &errors_, image.data(), stride, cmyk.empty() ? nullptr : cmyk.data()))
+      Damaged();
+    return Upright(std::move(image), orientation);
+  }
+
+ private:
+  void ChooseColours() {
+    switch (info_.jpeg_color_space) {
+      case JCS_GRAYSCALE:
+        info_.out_color_space = JCS_GRAYSCALE;
+        return;
+      case JCS_YCbCr:
+      case JCS_RGB:
+        info_.out_color_space = JCS_RGB;
+        return;
+      case JCS_CMYK:
+      case JCS_YCCK:
+        info_.out_color_space = JCS_CMYK;
+        return;
+      default:
+        Fail("{}: unsupported JPEG: {} colour components", name_, components());
+    }
+  }
+
+  [[noreturn]] void Damaged() const {
+    Fail("{}: {} JPEG: {}", name_, errors_.kind, errors_.text.data());
+  }
+
+  const std::string& name_;
+  size_t size_;
+  Errors errors_;
+  jpeg_progress_mgr progress_ = {};
+  jpeg_decompress_struct info_ = {};
+};
+
+bool WriteAll(jpeg_compress_struct* info, Errors* errors, const ImageU8* image, int quality,
+              unsigned char** out, unsigned long* count) {
+  if (setjmp(errors->jump) != 0) return false;
+  jpeg_create_compress(info);
+  jpeg_mem_dest(info, out, count);
+  info->image_width = static_cast<JDIMENSION>(image->width());
+  info->image_height = static_cast<JDIMENSION>(image->height());
+  info->input_components = 3;
+  info->in_color_space = JCS_RGB;
+  jpeg_set_defaults(info);
+  jpeg_set_quality(info, quality, TRUE);
+  jpeg_start_compress(info, TRUE);
+  while (info->next_scanline < info->image_height) {
+    // libjpeg's signature; it only reads.
+    JSAMPROW row = const_cast<JSAMPROW>(image->row(static_cast<int>(info->next_scanline)));
+    jpeg_write_scanlines(info, &row, 1);
+  }
+  jpeg_finish_compress(info);
+  return true;
+}
+
+}  // namespace
+
+void CmykToRgb(const uint8_t* cmyk, int width, bool inverted, uint8_t* rgb) {
+  for (int x = 0; x < width; ++x, cmyk += 4, rgb += 3) {
+    const unsigned flip = inverted ? 255 : 0;
+    const unsigned paper = 255 - (cmyk[3] ^ flip);
+    for (int c = 0; c < 3; ++c) {
+      // Pillow: what the black ink leaves, less the share that the coloured ink takes of it.
+      const unsigned product = (cmyk[c] ^ flip) * paper + 128;
+      rgb[c] = static_cast<uint8_t>(paper - ((product + (product >> 8)) >> 8));
+    }
+  }
+}
+
+ImageHeader JpegHeader(std::span<const uint8_t> bytes, const std::string& name) {
+  const Reader reader(bytes, name);
+  ImageHeader header;
+  header.height = static_cast<int>(reader.height());
+  header.width = static_cast<int>(reader.width());
+  header.channels = reader.components();
+  if (SwapsSides(reader.Orientation())) std::swap(header.height, header.width);
+  return header;
+}
+
+ImageU8 DecodeJpeg(std::span<const uint8_t> bytes, const std::string& name) {
+  return Reader(bytes, name).ReadPixels();
+}
+
+std::string EncodeJpeg(const ImageU8& rgb, int quality, const std::string& name) {
+  ENSURE(!rgb.empty() && rgb.channels() == 3 && quality >= 1 && quality <= 100,
+         "{}: JPEG of {}x{}x{}, quality {}", name, rgb.height(), rgb.width(), rgb.channels(),
+         quality);
+  Errors errors;
+  jpeg_compress_struct info = {};
+  info.err = SetUp(&errors);
+  info.client_data = &errors;
+  unsigned char* bytes = nullptr;
+  unsigned long count = 0;
+  const bool done = WriteAll(&info, &errors, &rgb, quality, &bytes, &count);
+  std::string out;
+  if (done) out.assign(reinterpret_cast<const char*>(bytes), count);
+  jpeg_destroy_compress(&info);
+  std::free(bytes);
+  if (!done) Fail("{}: cannot encode JPEG: {}", name, errors.text.data());
+  return out;
+}
+
+}  // namespace i2crc::internal

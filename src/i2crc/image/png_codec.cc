@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+// libpng leaves by longjmp where something is wrong. Every function with a setjmp is therefore
+// small, holds nothing that has a destructor and allocates nothing of ours; what it needs is made
+// by its caller.
+#include "i2crc/image/png_codec.h"
+
+#include <png.h>
+
+#include <algorithm>
+#include <array>
+#include <csetjmp>
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+#include "i2crc/image/orientation.h"
+
+namespace i2crc::internal {
+namespace {
+
+// deflate makes at most 1032 bytes out of one.
+constexpr uint64_t kMaxInflation = 1032;
+constexpr size_t kMaxChunkBytes = size_t{64} << 20;
+
+struct Message {
+  std::array<char, 160> text = {};
+};
+
+[[noreturn]] void OnError(png_structp png, png_const_charp what) {
+  auto* message = static_cast<Message*>(png_get_error_ptr(png));
+  std::snprintf(message->text.data(), message->text.size(), "%s", what);
+  png_longjmp(png, 1);
+}
+
+void OnWarning(png_structp, png_const_charp) {}
+
+struct Source {
+  const uint8_t* next;
+  size_t left;
+};
+
+void OnRead(png_structp png, png_bytep to, size_t count) {
+  auto* source = static_cast<Source*>(png_get_io_ptr(png));
+  if (count > source->left) png_error(png, "file ends too early");
+  std::memcpy(to, source->next, count);
+  source->next += count;
+  source->left -= count;
+}
+
+bool ReadInfo(png_structp png, png_infop info, Source* source) {
+  if (setjmp(png_jmpbuf(png)) != 0) return false;
+  // Profiles and texts do not change the pixels: not even looked at, so that a bad one does no
+  // harm.
+  static const png_byte kUnused[] = "iCCP\0iTXt\0tEXt\0zTXt\0sPLT\0hIST";
+  png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, kUnused, sizeof(kUnused) / 5);
+  png_set_read_fn(png, source, OnRead);
+  png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
+  png_set_chunk_malloc_max(png, kMaxChunkBytes);
+  // Our own limits, with a clearer message, come right after.
+  png_set_user_limits(png, 0x7fffffff, 0x7fffffff);
+  png_read_info(png, info);
+  return true;
+}
+
+bool PrepareRows(png_structp png, png_infop info, bool indices) {
+  if (setjmp(png_jmpbuf(png)) != 0) return false;
+  if (indices) {
+    png_set_packing(png);
+    // Masks are read by index alone: files with a short palette and index 255 are common.
+    png_set_check_for_invalid_index(png, 0);
+  } else {
+    png_set_expand(png);
+    png_set_strip_16(png);
+  }
+  png_set_interlace_handling(png);
+  png_read_update_info(png, info);
+  return true;
+}
+
+bool ReadRows(png_structp png, png_bytepp rows) {
+  if (setjmp(png_jmpbuf(png)) != 0) return false;
+  png_read_image(png, rows);
+  png_read_end(png, nullptr);  // a file that lacks its end was cut short
+  return true;
+}
+
+class Reader {
+ public:
+  Reader(std::span<const uint8_t> bytes, const std::string& name)
+      : name_(name), source_{bytes.data(), bytes.size()}, size_(bytes.size()) {
+    png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, &message_, OnError, OnWarning);
+    if (png_ != nullptr) info_ = png_create_info_struct(png_);
+    if (info_ == nullptr || !ReadInfo(png_, info_, &source_)) {
+      const Message why = message_;
+      png_destroy_read_struct(&png_, &info_, nullptr);
+      Fail("{}: truncated or damaged PNG: {}", name_, why.text.data());
+    }
+  }
+  ~Reader() { png_destroy_read_struct(&png_, &info_, nullptr); }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+
+  int64_t height() const { return png_get_image_height(png_, info_); }
+  int64_t width() const { return png_get_image_width(png_, info_); }
+  int channels() const { return png_get_channels(png_, info_); }
+  int depth() const { return png_get_bit_depth(png_, info_); }
+  int colour_type() const { return png_get_color_type(png_, info_); }
+
+  // Only what stands before the pixels, so that a header read alone says the same.
+  int Orientation() const {
+    png_uint_32 count = 0;
+    png_bytep exif = nullptr;
+    if (png_get_eXIf_1(png_, info_, &count, &exif) == 0 || exif == nullptr) return 1;
+    return ExifOrientation({exif, count});
+  }
+
+  void CheckSize() const {
+    if (height() > kMaxSide || width() > kMaxSide || height() * width() > kMaxPixels)
+      Fail("{}: PNG of {}x{} pixels is too large (at most {} a side and {} in all)", name_, width(),
+           height(), kMaxSide, kMaxPixels);
+  }
+
+  ImageU8 ReadPixels(bool indices) {
+    CheckSize();
+    // A few bytes may claim gigabytes: refused before anything of that size is made.
+    const uint64_t raw = png_get_rowbytes(png_, info_) * static_cast<uint64_t>(height());
+    if (raw / kMaxInflation > size_)
+      Fail("{}: truncated or damaged PNG: {} bytes cannot hold {}x{} pixels", name_, size_, width(),
+           height());
+    if (!PrepareRows(png_, info_, indices)) Damaged();
+    ImageU8 image(static_cast<int>(height()), static_cast<int>(width()), channels());
+    ENSURE(depth() == 8 &&
+               png_get_rowbytes(png_, info_) * static_cast<size_t>(height()) == image.size(),
+           "{}: rows of {} bytes", name_, png_get_rowbytes(png_, info_));
+    std::vector<png_bytep> rows;
+    for (int y = 0; y < image.height(); ++y) rows.push_back(image.row(y));
+    if (!ReadRows(png_, rows.data())) Damaged();
+    return Upright(std::move(image), Orientation());
+  }
+
+ private:
+  [[noreturn]] void Damaged() const {
+    Fail("{}: truncated or damaged PNG: {}", name_, message_.text.data());
+  }
+
+  const std::string& name_;
+  Source source_;
+  size_t size_;
+  Message message_;
+  png_structp png_ = nullptr;
+  png_infop info_ = nullptr;
+};
+
+std::string Describe(const Reader& reader) {
+  const bool alpha = (reader.colour_type() & PNG_COLOR_MASK_ALPHA) != 0;
+  const bool colour = (reader.colour_type() & PNG_COLOR_MASK_COLOR) != 0;
+  return fmt::format("{}-bit {}{}", reader.depth(), colour ? "RGB" : "grey",
+                     alpha ? " with alpha" : "");
+}
+
+// What libpng writes goes here. Its callback may not throw through libpng, so it reports a lack of
+// memory by flag.
+void OnWrite(png_structp png, png_bytep bytes, size_t count) {
+  auto* out = static_cast<std::string*>(png_get_io_ptr(png));
+  bool done = false;
+  try {
+    out->append(reinterpret_cast<const char*>(bytes), count);
+    done = true;
+  } catch (...) {
+  }
+  if (!done) png_error(png, "out of memory");
+}
+
+void OnFlush(png_structp) {}
+
+bool WriteAll(png_structp png, png_infop info, const ImageU8* image, const png_color* palette,
+              png_bytepp rows, std::string* out) {
+  if (setjmp(png_jmpbuf(png)) != 0) return false;
+  const int type = palette != nullptr       ? PNG_COLOR_TYPE_PALETTE
+                   : image->channels() == 3 ? PNG_COLOR_TYPE_RGB
+                                            : PNG_COLOR_TYPE_GRAY;
+  png_set_write_fn(png, out, OnWrite, OnFlush);
+  png_set_user_limits(png, kMaxSide, kMaxSide);
+  // Fixed, so that bytes depend on the pixels alone. Level 4 is within a few percent of 6 at a
+  // third of the time.
+  png_set_compression_level(png, 4);
+  png_set_compression_buffer_size(png, 1 << 16);
+  png_set_filter(png, PNG_FILTER_TYPE_BASE, palette != nullptr ? PNG_FILTER_NONE : PNG_FILTER_UP);
+  png_set_IHDR(png, info, static_cast<png_uint_32>(image->width()),
+               static_cast<png_uint_32>(image->height()), 8, type, PNG_INTERLACE_NONE,
+               PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  if (palette != nullptr) png_set_PLTE(png, info, palette, 256);
+  png_write_info(png, info);
+  png_write_image(png, rows);
+  png_write_end(png, nullptr);
+  return true;
+}
+
+}  // namespace
+
+ImageHeader PngHeader(std::span<const uint8_t> bytes, const std::string& name) {
+  const Reader reader(bytes, name);
+  reader.CheckSize();
+  ImageHeader header;
+  header.height = static_cast<int>(reader.height());
+  header.width = static_cast<int>(reader.width());
+  header.channels = reader.channels();
+  header.palette = reader.colour_type() == PNG_COLOR_TYPE_PALETTE;
+  if (SwapsSides(reader.Orientation())) std::swap(header.height, header.width);
+  return header;
+}
+
+ImageU8 DecodePngColours(std::span<const uint8_t> bytes, const std::string& name) {
+  return Reader(bytes, name).ReadPixels(false);
+}
+
+ImageU8 DecodePngIndices(std::span<const uint8_t> bytes, const std::string& name) {
+  Reader reader(bytes, name);
+  const bool palette = reader.colour_type() == PNG_COLOR_TYPE_PALETTE;
+  if (!palette && !(reader.colour_type() == PNG_COLOR_TYPE_GRAY && reader.depth() == 8))
+    Fail("{}: a mask must be a PNG with palette or 8-bit grey, this one is {}", name,
+         Describe(reader));
+  return reader.ReadPixels(true);
+}
+
+std::string EncodePng(const ImageU8& image, const Palette* palette, const std::string& name) {
+  ENSURE(!image.empty() && (image.channels() == 1 || (image.channels() == 3 && palette == nullptr)),
+         "{}: PNG of {}x{}x{}", name, image.height(), image.width(), image.channels());
+  std::array<png_color, 256> colours = {};
+  if (palette != nullptr)
+    std::transform(palette->begin(), palette->end(), colours.begin(), [](const auto& colour) {
+      return png_color{colour[0], colour[1], colour[2]};
+    });
+  std::vector<png_bytep> rows;
+  for (int y = 0; y < image.height(); ++y)
+    rows.push_back(const_cast<png_bytep>(image.row(y)));  // libpng's signature; it only reads
+  std::string out;
+  Message message;
+  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &message, OnError, OnWarning);
+  png_infop info = png == nullptr ? nullptr : png_create_info_struct(png);
+  const bool done =
+      info != nullptr &&
+      WriteAll(png, info, &image, palette == nullptr ? nullptr : colours.data(), rows.data(), &out);
+  png_destroy_write_struct(&png, &info);
+  if (!done) Fail("{}: cannot encode PNG: {}", name, message.text.data());
+  return out;
+}
+
+}  // namespace i2crc::internal
