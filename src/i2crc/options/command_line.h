@@ -26,15 +26,18 @@ struct ParsedCommandLine {
   std::vector<std::string> positionals;
 };
 
-// Fills the options of a command: defaults, then the section [help.name] of the file that --config names, then the
-// flags. A bool option `x` takes --x and --no-x. Besides the command's own options every command has --help, --config
-// FILE, --print-config, --quiet, --verbose. Throws Error for an unknown flag (with its position among the arguments and
-// the nearest known name), a missing or superfluous value, a value that does not parse, a required option that is
-// missing (not with --help or --print-config), and everything that TomlFile throws.
+// Fills the options of a command: defaults, then the section [help.name] of the file that --config
+// names, then the flags. A bool option `x` takes --x and --no-x. Besides the command's own options
+// every command has --help, --config FILE, --print-config, --quiet, --verbose. Throws Error for an
+// unknown flag (with its position among the arguments and the nearest known name), a missing or
+// superfluous value, a value that does not parse, a required option that is missing (not with
+// --help or --print-config), and everything that TomlFile throws.
 //
-// sections: the names of all sections that a configuration may have; the file may hold more than this command's.
-ParsedCommandLine ParseCommandLine(const CommandHelp& help, const std::vector<std::string>& arguments,
-                                   OptionSet& set, const std::vector<std::string>& sections);
+// sections: the names of all sections that a configuration may have; the file may hold more than
+// this command's.
+ParsedCommandLine ParseCommandLine(const CommandHelp& help,
+                                   const std::vector<std::string>& arguments, OptionSet& set,
+                                   const std::vector<std::string>& sections);
 
 // The text of --help: usage, summary, options by group with defaults, ranges and choices.
 std::string HelpText(const CommandHelp& help, const OptionSet& set);

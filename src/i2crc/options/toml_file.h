@@ -10,7 +10,8 @@
 
 namespace i2crc {
 
-// A TOML configuration: sections named like commands ([train-cls]) that hold options under their own names.
+// A TOML configuration: sections named like commands ([train-cls]) that hold options under their
+// own names.
 class TomlFile {
  public:
   // Throws Error "FILE:LINE:COLUMN: …" where the file is missing or is not TOML.
@@ -25,12 +26,13 @@ class TomlFile {
   const std::filesystem::path& path() const;
   bool HasSection(const std::string& section) const;
 
-  // Throws Error with position and nearest known name where the file has a section that is not in `sections`, or a
-  // key outside any section.
+  // Throws Error with position and nearest known name where the file has a section that is not in
+  // `sections`, or a key outside any section.
   void CheckSections(const std::vector<std::string>& sections) const;
 
-  // Sets the options that the section names; no section, nothing is set. An unknown key, a wrong type or a value out
-  // of range is an Error "FILE:LINE:COLUMN: …". Relative paths become relative to the file's folder.
+  // Sets the options that the section names; no section, nothing is set. An unknown key, a wrong
+  // type or a value out of range is an Error "FILE:LINE:COLUMN: …". Relative paths become relative
+  // to the file's folder.
   void Apply(const std::string& section, OptionSet& set) const;
 
  private:
