@@ -276,6 +276,14 @@ TEST(Hostile, PngSizes) {
               HasSubstr("60 bytes cannot hold 9000x9000 pixels"));
 }
 
+TEST(Hostile, PngChunkLongerThanTheFile) {
+  PngOptions options;
+  options.exif = testing::TiffOrientation(6, true);
+  std::string bytes = MakePng(Noise(4, 4, 3), options);
+  bytes.at(bytes.find("eXIf") - 4) = '\x70';
+  EXPECT_EQ(PhotographMessage(bytes), "made: truncated or damaged PNG: file ends too early");
+}
+
 TEST(Hostile, HundredsOfScans) {
   JpegOptions options;
   options.hundreds_of_scans = true;

@@ -47,6 +47,20 @@ void OnRead(png_structp png, png_bytep to, size_t count) {
   source->left -= count;
 }
 
+// libpng allocates what an eXIf chunk claims to be long before it reads it, whatever the limits. So
+// no chunk before the pixels may be longer than the file.
+bool ChunksFit(std::span<const uint8_t> bytes) {
+  constexpr size_t kSignature = 8, kLengthAndType = 8, kChecksum = 4;
+  size_t at = kSignature;
+  while (at + kLengthAndType <= bytes.size()) {
+    if (std::memcmp(&bytes[at + 4], "IDAT", 4) == 0) return true;
+    const size_t length = png_get_uint_32(&bytes[at]);
+    if (length > bytes.size() - at - kLengthAndType) return false;
+    at += kLengthAndType + length + kChecksum;
+  }
+  return false;
+}
+
 bool ReadInfo(png_structp png, png_infop info, Source* source) {
   if (setjmp(png_jmpbuf(png)) != 0) return false;
   // Profiles and texts do not change the pixels: not even looked at, so that a bad one does no
@@ -88,6 +102,7 @@ class Reader {
  public:
   Reader(std::span<const uint8_t> bytes, const std::string& name)
       : name_(name), source_{bytes.data(), bytes.size()}, size_(bytes.size()) {
+    if (!ChunksFit(bytes)) Fail("{}: truncated or damaged PNG: file ends too early", name_);
     png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, &message_, OnError, OnWarning);
     if (png_ != nullptr) info_ = png_create_info_struct(png_);
     if (info_ == nullptr || !ReadInfo(png_, info_, &source_)) {
