@@ -9,13 +9,14 @@
 
 namespace i2crc {
 
-// Writes a whole file aside (same folder, ".NAME.tmp.PID") and renames it into place, so that a reader sees the
-// old file, the new file, or none. Throws Error with the file's name and the cause (disk full, no permission).
+// Writes a whole file aside (same folder, ".NAME.tmp.PID") and renames it into place, so that a
+// reader sees the old file, the new file, or none. Throws Error with the file's name and the cause
+// (disk full, no permission).
 void WriteFileAtomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
 void WriteFileAtomically(const std::filesystem::path& path, std::string_view text);
 
-// A file written in pieces with the same promise: nothing stands at path before Commit(), and without it the
-// aside file is removed.
+// A file written in pieces with the same promise: nothing stands at path before Commit(), and
+// without it the aside file is removed.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);

@@ -25,14 +25,15 @@ void OnSignal(int signal) {
 
 }  // namespace
 
-Context::Context(std::shared_ptr<spdlog::logger> log,
-                 std::function<std::unique_ptr<Progress>(const std::string&, int64_t,
-                                                         const std::string&)>
-                     make_progress)
+Context::Context(
+    std::shared_ptr<spdlog::logger> log,
+    std::function<std::unique_ptr<Progress>(const std::string&, int64_t, const std::string&)>
+        make_progress)
     : log_(std::move(log)), make_progress_(std::move(make_progress)) {}
 
 Context::Context()
-    : log_(std::make_shared<spdlog::logger>("i2crc", std::make_shared<spdlog::sinks::null_sink_mt>())) {}
+    : log_(std::make_shared<spdlog::logger>("i2crc",
+                                            std::make_shared<spdlog::sinks::null_sink_mt>())) {}
 
 std::unique_ptr<Progress> Context::StartProgress(const std::string& title, int64_t total,
                                                  const std::string& unit) {

@@ -22,8 +22,8 @@ class Progress {
   virtual void Note(const std::string& note) = 0;
 };
 
-// What a step is given besides its options: where it reports, and whether it was asked to stop. The library
-// itself prints nothing and never exits.
+// What a step is given besides its options: where it reports, and whether it was asked to stop. The
+// library itself prints nothing and never exits.
 class Context {
  public:
   Context(std::shared_ptr<spdlog::logger> log,
@@ -41,8 +41,8 @@ class Context {
   std::unique_ptr<Progress> StartProgress(const std::string& title, int64_t total,
                                           const std::string& unit);
 
-  // Every check is over and the first file is about to be written. An Error before this line ends the program
-  // with exit status 2, after it with 3.
+  // Every check is over and the first file is about to be written. An Error before this line ends
+  // the program with exit status 2, after it with 3.
   void WorkBegins() { work_began_ = true; }
   bool work_began() const { return work_began_; }
 
@@ -71,8 +71,8 @@ class Context {
 // What to do about an image that cannot be used.
 enum class OnError { kStop, kSkip };
 
-// Runs work for one item. Where it throws Error and the policy is to skip, the item is left out and the answer
-// is false; other exceptions pass.
+// Runs work for one item. Where it throws Error and the policy is to skip, the item is left out and
+// the answer is false; other exceptions pass.
 bool TryItem(Context& context, OnError on_error, const std::function<void()>& work);
 
 }  // namespace i2crc

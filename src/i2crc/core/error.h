@@ -9,8 +9,8 @@
 
 namespace i2crc {
 
-// Bad input, or something this program does not do. The message is one line that says what is wrong,
-// where (the file), and what to do where that is not obvious.
+// Bad input, or something this program does not do. The message is one line that says what is
+// wrong, where (the file), and what to do where that is not obvious.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -41,11 +41,10 @@ namespace internal {
 
 }  // namespace i2crc
 
-// ENSURE(condition, format, args…): throws InternalError where our own code broke its promise. Never for
-// input: that is Fail().
-#define ENSURE(condition, ...)                                                    \
-  do {                                                                            \
-    if (!(condition))                                                             \
-      ::i2crc::internal::EnsureFailed(#condition, __FILE__, __LINE__,             \
-                                      fmt::format(__VA_ARGS__));                  \
+// ENSURE(condition, format, args…): throws InternalError where our own code broke its promise.
+// Never for input: that is Fail().
+#define ENSURE(condition, ...)                                                                   \
+  do {                                                                                           \
+    if (!(condition))                                                                            \
+      ::i2crc::internal::EnsureFailed(#condition, __FILE__, __LINE__, fmt::format(__VA_ARGS__)); \
   } while (false)

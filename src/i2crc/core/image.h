@@ -19,10 +19,11 @@ class Image {
   Image() = default;
   Image(int height, int width, int channels, T fill = T{})
       : height_(height), width_(width), channels_(channels) {
-    ENSURE(height >= 0 && width >= 0 && channels >= 1, "image of {}x{}x{}", height, width, channels);
-    values_.assign(static_cast<size_t>(height) * static_cast<size_t>(width) *
-                       static_cast<size_t>(channels),
-                   fill);
+    ENSURE(height >= 0 && width >= 0 && channels >= 1, "image of {}x{}x{}", height, width,
+           channels);
+    values_.assign(
+        static_cast<size_t>(height) * static_cast<size_t>(width) * static_cast<size_t>(channels),
+        fill);
   }
 
   int height() const { return height_; }
@@ -59,8 +60,8 @@ class Image {
   std::vector<T> values_;
 };
 
-// RGB photographs (3 channels), saliency and attention maps, and masks (1 channel). A mask holds 0 for
-// background, k + 1 for class k, 255 for ignored.
+// RGB photographs (3 channels), saliency and attention maps, and masks (1 channel). A mask holds 0
+// for background, k + 1 for class k, 255 for ignored.
 using ImageU8 = Image<uint8_t>;
 using ImageF32 = Image<float>;
 

@@ -18,14 +18,15 @@
 
 namespace i2crc {
 
-// Makes items first … end − 1 ahead of their use on a few threads and hands them out in order. What make(i)
-// throws is thrown by the Next() whose turn i is, so results do not depend on the number of threads.
+// Makes items first … end − 1 ahead of their use on a few threads and hands them out in order. What
+// make(i) throws is thrown by the Next() whose turn i is, so results do not depend on the number of
+// threads.
 template <typename T>
 class Prefetcher {
  public:
-  // threads ≥ 0; with 0 every item is made by Next() itself. At most `ahead` items wait or are being made.
-  Prefetcher(int64_t first, int64_t end, int threads, int64_t ahead,
-             std::function<T(int64_t)> make)
+  // threads ≥ 0; with 0 every item is made by Next() itself. At most `ahead` items wait or are
+  // being made.
+  Prefetcher(int64_t first, int64_t end, int threads, int64_t ahead, std::function<T(int64_t)> make)
       : next_(first),
         issued_(first),
         end_(end),
@@ -102,8 +103,8 @@ class Prefetcher {
   std::vector<std::thread> workers_;
 };
 
-// Runs body(i) for i = 0…count − 1 on up to `threads` threads. Where bodies throw, the rest is not begun and the
-// exception of the lowest index that threw is thrown again after all threads ended.
+// Runs body(i) for i = 0…count − 1 on up to `threads` threads. Where bodies throw, the rest is not
+// begun and the exception of the lowest index that threw is thrown again after all threads ended.
 void ParallelFor(int64_t count, int threads, const std::function<void(int64_t)>& body);
 
 }  // namespace i2crc

@@ -39,9 +39,11 @@ ImageF32 AttentionInput(const ImageU8& rgb, int size, Normalisation normalisatio
 SegmentationSample AugmentForSegmentation(const ImageU8& rgb, const ImageU8& mask,
                                           const CropOptions& options, Normalisation normalisation,
                                           Random& random) {
-  ENSURE(rgb.height() == mask.height() && rgb.width() == mask.width(), "photograph and mask differ");
+  ENSURE(rgb.height() == mask.height() && rgb.width() == mask.width(),
+         "photograph and mask differ");
   const double scale =
-      options.scales[static_cast<size_t>(random.Below(static_cast<int64_t>(options.scales.size())))];
+      options
+          .scales[static_cast<size_t>(random.Below(static_cast<int64_t>(options.scales.size())))];
   const int height = std::max(1, static_cast<int>(rgb.height() * scale));
   const int width = std::max(1, static_cast<int>(rgb.width() * scale));
   ImageF32 image = ResizeOpenCvBilinear(ToFloat(rgb), height, width);

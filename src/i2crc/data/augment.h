@@ -9,8 +9,8 @@
 
 namespace i2crc {
 
-// The strength of the colour jitter: brightness, contrast and saturation factors uniform in [1 − x, 1 + x], the hue
-// shift uniform in [−hue, hue] of the circle. 0 leaves a property alone.
+// The strength of the colour jitter: brightness, contrast and saturation factors uniform in [1 − x,
+// 1 + x], the hue shift uniform in [−hue, hue] of the circle. 0 leaves a property alone.
 struct JitterOptions {
   double brightness = 0.3;
   double contrast = 0.3;
@@ -21,16 +21,16 @@ struct JitterOptions {
 // The four adjustments in random order, each with Pillow's arithmetic.
 void Jitter(ImageU8& rgb, const JitterOptions& options, Random& random);
 
-// A photograph as an attention network takes it (ALGORITHM.md, stage 1): resized without keeping its shape, jittered
-// where random is given, normalised. size: the square's side.
+// A photograph as an attention network takes it (ALGORITHM.md, stage 1): resized without keeping
+// its shape, jittered where random is given, normalised. size: the square's side.
 ImageF32 AttentionInput(const ImageU8& rgb, int size, Normalisation normalisation,
                         const JitterOptions* jitter = nullptr, Random* random = nullptr);
 
 // The random scale, crop and flip of a segmentation sample (ALGORITHM.md, stage 4).
 struct CropOptions {
-  int crop = 321;                                        // the square's side
+  int crop = 321;                                          // the square's side
   std::vector<double> scales = {0.5, 0.75, 1, 1.25, 1.5};  // drawn evenly
-  bool flip = true;                                      // with probability 0.5
+  bool flip = true;                                        // with probability 0.5
 };
 
 struct SegmentationSample {

@@ -47,9 +47,8 @@ TEST(AugmentForSegmentation, PadsRightAndBelowWithMeanAndIgnored) {
   const ImageU8 rgb = Gradient(10, 12);
   const ImageU8 mask(10, 12, 1, 3);
   Random random({1});
-  const auto sample =
-      AugmentForSegmentation(rgb, mask, {.crop = 16, .scales = {1}, .flip = false},
-                             Normalisation::kRgb, random);
+  const auto sample = AugmentForSegmentation(rgb, mask, {.crop = 16, .scales = {1}, .flip = false},
+                                             Normalisation::kRgb, random);
   for (int y = 0; y < 16; ++y)
     for (int x = 0; x < 16; ++x) {
       const bool inside = y < 10 && x < 12;
@@ -59,7 +58,8 @@ TEST(AugmentForSegmentation, PadsRightAndBelowWithMeanAndIgnored) {
 }
 
 TEST(AugmentForSegmentation, ImageAndLabelsMoveTogether) {
-  // The mask repeats the red channel's class of brightness, so every crop and flip must keep them in step.
+  // The mask repeats the red channel's class of brightness, so every crop and flip must keep them
+  // in step.
   ImageU8 rgb(40, 60, 3);
   ImageU8 mask(40, 60, 1);
   for (int y = 0; y < 40; ++y)
@@ -70,8 +70,8 @@ TEST(AugmentForSegmentation, ImageAndLabelsMoveTogether) {
     }
   for (uint64_t seed = 0; seed < 40; ++seed) {
     Random random({seed});
-    const auto sample = AugmentForSegmentation(rgb, mask, {.crop = 24, .scales = {1}},
-                                               Normalisation::kRgb, random);
+    const auto sample =
+        AugmentForSegmentation(rgb, mask, {.crop = 24, .scales = {1}}, Normalisation::kRgb, random);
     for (int y = 0; y < 24; ++y)
       for (int x = 0; x < 24; ++x)
         ASSERT_EQ(sample.labels.at(y, x) == 7, sample.image.at(y, x, 0) > 0) << seed;
@@ -85,7 +85,8 @@ TEST(AugmentForSegmentation, DrawsEveryScaleAndBothFlips) {
   std::set<int> valid_counts;
   for (uint64_t seed = 0; seed < 200; ++seed) {
     Random random({seed});
-    const auto sample = AugmentForSegmentation(rgb, mask, {.crop = 32}, Normalisation::kBgr, random);
+    const auto sample =
+        AugmentForSegmentation(rgb, mask, {.crop = 32}, Normalisation::kBgr, random);
     int valid = 0;
     for (const uint8_t v : sample.labels.values()) valid += v != kIgnoreLabel;
     valid_counts.insert(valid);

@@ -9,8 +9,10 @@ namespace i2crc {
 
 // What a network wants its pixels turned into. Recorded in every checkpoint.
 enum class Normalisation {
-  kRgb,  // "rgb": RGB / 255, ImageNet's mean and standard deviation; what torchvision's weights want
-  kBgr,  // "bgr": BGR 0…255 minus (104.008, 116.669, 122.675), not divided; the authors' segmentation networks
+  kRgb,  // "rgb": RGB / 255, ImageNet's mean and standard deviation; what torchvision's weights
+         // want
+  kBgr,  // "bgr": BGR 0…255 minus (104.008, 116.669, 122.675), not divided; the authors'
+         // segmentation networks
 };
 
 const char* NormalisationName(Normalisation normalisation);

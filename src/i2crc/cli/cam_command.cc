@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/cli/command.h"
+#include "i2crc/pipeline/cam_step.h"
+
+namespace i2crc {
+
+Command CamCommand() {
+  return MakeCommand<CamOptions>(
+      {.name = "cam",
+       .summary = "attention maps of a trained attention network",
+       .details = "Writes OUT/ID_k.png for every tag k of every image of the list.",
+       .positionals = {}},
+      [](const CamOptions& options, const ParsedCommandLine&, Context& context) {
+        const CamResult result = RunCam(options, context);
+        context.log().info("cam: {} maps of {} images in {}", result.maps, result.images,
+                           options.out.string());
+        return 0;
+      });
+}
+
+}  // namespace i2crc

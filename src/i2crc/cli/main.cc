@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "i2crc/cli/command.h"
+#include "i2crc/core/progress_display.h"
+#include "i2crc/version.h"
+
+namespace i2crc {
+namespace {
+
+enum ExitStatus { kDone = 0, kLeftOut = 1, kBadInput = 2, kFailed = 3, kInterrupted = 130 };
+
+std::string Overview(const std::vector<Command>& commands) {
+  std::string text =
+      "i2crc: from photographs with tags to masks and a trained segmentation network\n\n"
+      "usage: i2crc COMMAND [--option …]      i2crc COMMAND --help\n\n";
+  for (const Command& command : commands)
+    text += fmt::format("  {:<10} {}\n", command.help.name, command.help.summary);
+  text +=
+      "\nExit status: 0 done; 1 done, but items were left out or a threshold was missed; 2 found "
+      "before work\n"
+      "began, nothing written; 3 failed during work, what is finished stays; 130 interrupted, "
+      "resumable.\n";
+  return text;
+}
+
+std::vector<std::string> SectionNames(const std::vector<Command>& commands) {
+  std::vector<std::string> names;
+  for (const Command& command : commands) names.push_back(command.help.name);
+  names.insert(names.end(), {"train-seg-1", "train-seg-2"});
+  return names;
+}
+
+// The whole life of one command. error lines go to stderr, what the command has to say to stdout.
+int RunCommandLine(const std::vector<Command>& commands, const Command& command,
+                   const std::vector<std::string>& arguments) {
+  bool work_began = false;
+  auto log = std::make_shared<spdlog::logger>("i2crc", MakeTerminalSink(stderr));
+  try {
+    OptionSet set;
+    command.describe(set);
+    const ParsedCommandLine line =
+        ParseCommandLine(command.help, arguments, set, SectionNames(commands));
+    if (line.help) {
+      std::fputs(HelpText(command.help, set).c_str(), stdout);
+      return kDone;
+    }
+    if (line.print_config) {
+      std::fputs(ToToml(command.help.name, set).c_str(), stdout);
+      return kDone;
+    }
+    log->set_level(line.verbosity < 0   ? spdlog::level::warn
+                   : line.verbosity > 0 ? spdlog::level::debug
+                                        : spdlog::level::info);
+    Context::InstallSignalHandlers();
+    Context context(log, MakeProgressDisplay(stderr, line.verbosity < 0));
+    try {
+      const int status = command.run(line, context);
+      if (context.left_out() > 0) {
+        log->warn("{} left out", context.left_out());
+        return std::max<int>(status, kLeftOut);
+      }
+      return status;
+    } catch (...) {
+      work_began = context.work_began();
+      throw;
+    }
+  } catch (const Interrupted&) {
+    log->error("interrupted; the same command goes on from here");
+    return kInterrupted;
+  } catch (const std::exception& error) {
+    log->error("{}", error.what());
+    return work_began ? kFailed : kBadInput;
+  }
+}
+
+int Main(const std::vector<std::string>& arguments) {
+  const std::vector<Command> commands = AllCommands();
+  if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h" ||
+      arguments[0] == "help") {
+    std::fputs(Overview(commands).c_str(), arguments.empty() ? stderr : stdout);
+    return arguments.empty() ? kBadInput : kDone;
+  }
+  if (arguments[0] == "--version") {
+    fmt::print("i2crc {}\n", kVersion);
+    return kDone;
+  }
+  const auto found = std::find_if(commands.begin(), commands.end(), [&](const Command& command) {
+    return command.help.name == arguments[0];
+  });
+  if (found != commands.end())
+    return RunCommandLine(commands, *found, {arguments.begin() + 1, arguments.end()});
+  std::vector<std::string> names;
+  for (const Command& command : commands) names.push_back(command.help.name);
+  const std::string nearest = NearestName(arguments[0], names);
+  fmt::print(
+      stderr, "i2crc: error: unknown command '{}'{}\n", arguments[0],
+      nearest.empty() ? "; i2crc --help lists them" : fmt::format("; did you mean '{}'?", nearest));
+  return kBadInput;
+}
+
+}  // namespace
+}  // namespace i2crc
+
+int main(int argc, char** argv) { return i2crc::Main({argv + 1, argv + argc}); }

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/cli/command.h"
+#include "i2crc/pipeline/predict_step.h"
+
+namespace i2crc {
+
+Command PredictCommand() {
+  return MakeCommand<PredictOptions>(
+      {.name = "predict",
+       .summary = "masks of photographs by a trained segmentation network",
+       .details = "Writes OUT/ID.png, a palette PNG with 0 for background and k + 1 for class k.",
+       .positionals = {}},
+      [](const PredictOptions& options, const ParsedCommandLine&, Context& context) {
+        const PredictResult result = RunPredict(options, context);
+        context.log().info("predict: {} masks in {}", result.images, options.out.string());
+        return 0;
+      });
+}
+
+}  // namespace i2crc

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "i2crc/core/image.h"
+
+namespace i2crc {
+
+// Cross entropy of one level of logits against labels of the same size: mean over the pixels whose
+// label is not 255 (ALGORITHM.md, stage 4). Writes the gradient of factor × loss. Without any valid
+// pixel the loss and the gradient are 0.
+//
+// logits, gradient: [N, L, h, w]; labels: [N, h, w], each < L or 255 (Error where not). All sums in
+// double.
+double CrossEntropy(std::span<const float> logits, std::span<const uint8_t> labels, int images,
+                    int label_count, int height, int width, double factor,
+                    std::span<float> gradient);
+
+}  // namespace i2crc

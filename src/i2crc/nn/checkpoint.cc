@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/nn/checkpoint.h"
+
+#include "i2crc/core/error.h"
+#include "i2crc/nn/state_dict.h"
+#include "i2crc/weights/tensor_file.h"
+
+namespace i2crc {
+namespace {
+
+using Json = nlohmann::ordered_json;
+constexpr const char* kKey = "i2crc";
+constexpr int kFormat = 1;
+
+const char* KindName(NetworkKind kind) {
+  return kind == NetworkKind::kAttention ? "attention" : "segmentation";
+}
+
+NetworkKind KindOf(const NetworkSpec& spec) {
+  return IsAttentionArch(spec.arch) ? NetworkKind::kAttention : NetworkKind::kSegmentation;
+}
+
+// Outputs of a network for so many classes: a segmentation network has background too.
+int OutputsFor(NetworkKind kind, int classes) {
+  return kind == NetworkKind::kAttention ? classes : classes + 1;
+}
+
+CheckpointInfo ReadInfo(const std::string& text, const std::string& file) {
+  try {
+    const Json json = Json::parse(text);
+    if (json.at("format").get<int>() != kFormat)
+      Fail("{}: checkpoint format {}, this program reads {}", file, json.at("format").get<int>(),
+           kFormat);
+    CheckpointInfo info;
+    info.spec.arch = json.at("arch").get<std::string>();
+    info.spec.width = json.at("width").get<double>();
+    info.spec.multi_scale = json.at("multi_scale").get<bool>();
+    info.classes = ClassNames(json.at("classes").get<std::vector<std::string>>());
+    info.normalisation = ParseNormalisation(json.at("normalisation").get<std::string>());
+    info.input_size = json.at("input_size").get<int>();
+    if (info.input_size < 1 || info.input_size > 4096) Fail("input size {}", info.input_size);
+    info.settings = json.at("settings");
+    if (!IsAttentionArch(info.spec.arch) && !IsSegmentationArch(info.spec.arch))
+      Fail("unknown architecture '{}'", info.spec.arch);
+    info.spec.outputs = OutputsFor(KindOf(info.spec), info.classes.count());
+    return info;
+  } catch (const Json::exception& error) {
+    Fail("{}: its description is damaged: {}", file, error.what());
+  } catch (const Error& error) {
+    Fail("{}: its description is damaged: {}", file, error.what());
+  }
+}
+
+bool Has(const TensorMap& tensors, const std::string& name) {
+  return tensors.Find(name) != nullptr;
+}
+
+int OutputsOf(const TensorMap& tensors, const std::string& name) {
+  const Tensor* tensor = tensors.Find(name);
+  return tensor != nullptr && !tensor->shape.empty() ? static_cast<int>(tensor->shape[0]) : 0;
+}
+
+// Depth of the ResNet whose names begin with prefix, 0 where there is none.
+int ResNetDepth(const TensorMap& tensors, const std::string& prefix) {
+  if (!Has(tensors, prefix + "layer4.1.conv2.weight")) return 0;
+  if (!Has(tensors, prefix + "layer1.0.conv3.weight")) return 18;
+  return Has(tensors, prefix + "layer3.22.conv3.weight") ? 101 : 50;
+}
+
+// A file without our description: told by the names that the authors' networks have.
+CheckpointInfo GuessInfo(const TensorMap& tensors, const std::optional<ClassNames>& classes,
+                         const std::string& file) {
+  CheckpointInfo info;
+  int outputs = 0;
+  if (Has(tensors, "extra_convs.6.weight")) {
+    info.spec.arch = "vgg16";
+    outputs = OutputsOf(tensors, "extra_convs.6.weight");
+  } else if (Has(tensors, "head.weight") && ResNetDepth(tensors, "") > 0) {
+    info.spec.arch = fmt::format("resnet{}", ResNetDepth(tensors, ""));
+    outputs = OutputsOf(tensors, "head.weight");
+  } else {
+    info.spec.multi_scale = Has(tensors, "base.classifier.conv2d_list.0.weight");
+    const std::string prefix = info.spec.multi_scale ? "base." : "";
+    const int depth = ResNetDepth(tensors, prefix + "features.");
+    outputs = OutputsOf(tensors, prefix + "classifier.conv2d_list.0.weight");
+    if (depth == 0 || outputs == 0)
+      Fail("{}: no checkpoint of an attention or segmentation network that is known here", file);
+    info.spec.arch = fmt::format("deeplab-resnet{}", depth);
+    info.normalisation = Normalisation::kBgr;
+  }
+  info.spec.outputs = outputs;
+  if (classes) {
+    info.classes = *classes;
+  } else if (outputs != OutputsFor(KindOf(info.spec), info.classes.count())) {
+    Fail("{}: a network with {} outputs and without class names; name them with --classes", file,
+         outputs);
+  }
+  return info;
+}
+
+TensorMap WithoutModulePrefix(TensorMap tensors) {
+  TensorMap plain;
+  plain.metadata = tensors.metadata;
+  for (auto& [name, tensor] : tensors.items())
+    plain.Add(name.starts_with("module.") ? name.substr(7) : name, std::move(tensor));
+  return plain;
+}
+
+}  // namespace
+
+TensorMap MakeCheckpoint(Network& network, const CheckpointInfo& info) {
+  TensorMap tensors = SaveState(network);
+  const Json json = {{"format", kFormat},
+                     {"kind", KindName(KindOf(info.spec))},
+                     {"arch", info.spec.arch},
+                     {"width", info.spec.width},
+                     {"multi_scale", info.spec.multi_scale},
+                     {"classes", info.classes.names()},
+                     {"normalisation", NormalisationName(info.normalisation)},
+                     {"input_size", info.input_size},
+                     {"settings", info.settings}};
+  tensors.metadata[kKey] = json.dump();
+  return tensors;
+}
+
+LoadedNetwork LoadCheckpoint(const std::filesystem::path& path, NetworkKind kind,
+                             const std::optional<ClassNames>& classes) {
+  const std::string file = path.string();
+  const TensorMap tensors = WithoutModulePrefix(ReadTensorFile(path));
+  const auto described = tensors.metadata.find(kKey);
+  LoadedNetwork loaded;
+  loaded.info = described != tensors.metadata.end() ? ReadInfo(described->second, file)
+                                                    : GuessInfo(tensors, classes, file);
+  const CheckpointInfo& info = loaded.info;
+  if (KindOf(info.spec) != kind)
+    Fail("{}: {} ({}) is a network for {}, needed is one for {}", file, path.filename().string(),
+         info.spec.arch, KindName(KindOf(info.spec)), KindName(kind));
+  if (classes && (classes->count() != info.classes.count() ||
+                  info.spec.outputs != OutputsFor(kind, classes->count())))
+    Fail("{}: a network for {} classes, --classes names {}", file,
+         info.spec.outputs - OutputsFor(kind, 0), classes->count());
+  loaded.network = MakeNetwork(info.spec, 0);
+  LoadState(*loaded.network, tensors, file);
+  loaded.network->Eval();
+  return loaded;
+}
+
+}  // namespace i2crc

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/nn/module_network.h"
+
+#include <algorithm>
+#include <array>
+
+#include "i2crc/core/random.h"
+
+namespace i2crc {
+namespace {
+
+// Names in the order of a PyTorch state dict: of each module its parameters, its buffers, then its
+// children.
+void Collect(const torch::nn::Module& module, const std::string& prefix,
+             std::vector<std::pair<std::string, at::Tensor>>& state) {
+  for (const auto& item : module.named_parameters(/*recurse=*/false))
+    state.emplace_back(prefix + item.key(), item.value());
+  for (const auto& item : module.named_buffers(/*recurse=*/false))
+    state.emplace_back(prefix + item.key(), item.value());
+  for (const auto& child : module.named_children())
+    Collect(*child.value(), prefix + child.key() + ".", state);
+}
+
+at::Tensor Enlarge(const at::Tensor& logits, const at::Tensor& like) {
+  return at::upsample_bilinear2d(logits, like.sizes().slice(2), /*align_corners=*/false);
+}
+
+}  // namespace
+
+ModuleNetwork::ModuleNetwork(NetworkSpec spec, std::string backbone_prefix,
+                             std::vector<std::string> head_prefixes)
+    : Network(std::move(spec)),
+      root_(std::make_shared<torch::nn::Module>()),
+      backbone_prefix_(std::move(backbone_prefix)),
+      head_prefixes_(std::move(head_prefixes)) {}
+
+at::Tensor ModuleNetwork::Prepare(const at::Tensor& images) const {
+  const auto type = precision_ == Precision::kBF16 ? at::kBFloat16 : at::kFloat;
+  return images.to(type).contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+std::vector<at::Tensor> ModuleNetwork::RunLevels(const at::Tensor& images) {
+  const at::Tensor whole = Run(Prepare(images)).to(at::kFloat);
+  if (!spec_.multi_scale) return {whole};
+  std::vector<at::Tensor> levels = {whole};
+  at::Tensor largest = whole;
+  for (const double scale : {0.5, 0.75}) {
+    // By factors, not by sizes: the coordinates follow the given scale though the size is rounded
+    // down.
+    const std::array<double, 2> scales = {scale, scale};
+    const at::Tensor small =
+        at::upsample_bilinear2d(images, c10::nullopt, false, at::ArrayRef<double>(scales));
+    const at::Tensor logits = Run(Prepare(small)).to(at::kFloat);
+    levels.push_back(logits);
+    largest = at::maximum(largest, Enlarge(logits, whole));
+  }
+  levels.push_back(largest);
+  return levels;
+}
+
+at::Tensor ModuleNetwork::Forward(const at::Tensor& images) { return RunLevels(images).back(); }
+
+std::vector<at::Tensor> ModuleNetwork::ForwardLevels(const at::Tensor& images) {
+  return RunLevels(images);
+}
+
+void ModuleNetwork::Train() {
+  root_->train();
+  for (auto& module : root_->modules(/*include_self=*/false)) {
+    auto* norm = module->as<BatchNormImpl>();
+    if (norm == nullptr) continue;
+    norm->frozen = frozen_batch_norm_;
+    norm->weight.requires_grad_(!frozen_batch_norm_);
+    norm->bias.requires_grad_(!frozen_batch_norm_);
+  }
+}
+
+std::vector<std::pair<std::string, at::Tensor>> ModuleNetwork::State() {
+  std::vector<std::pair<std::string, at::Tensor>> state;
+  Collect(*root_, "", state);
+  return state;
+}
+
+std::vector<NamedParameter> ModuleNetwork::Parameters() {
+  std::vector<NamedParameter> parameters;
+  for (auto& [name, tensor] : State())
+    if (tensor.requires_grad())
+      parameters.push_back({name, tensor, IsHead(name), name.ends_with(".bias")});
+  return parameters;
+}
+
+bool ModuleNetwork::IsHead(const std::string& name) const {
+  return std::any_of(head_prefixes_.begin(), head_prefixes_.end(),
+                     [&](const std::string& prefix) { return name.starts_with(prefix); });
+}
+
+void ModuleNetwork::SeedDropout(uint64_t seed) {
+  uint64_t layer = 0;
+  for (auto& module : root_->modules(/*include_self=*/false))
+    if (auto* dropout = module->as<SeededDropoutImpl>())
+      dropout->Seed(Random({seed, layer++}).Next());
+}
+
+}  // namespace i2crc

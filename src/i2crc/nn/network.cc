@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/nn/network.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "i2crc/core/error.h"
+#include "i2crc/core/random.h"
+#include "i2crc/nn/attention_network.h"
+#include "i2crc/nn/segmentation_network.h"
+
+namespace i2crc {
+namespace {
+
+bool Contains(const std::vector<std::string>& list, const std::string& item) {
+  return std::find(list.begin(), list.end(), item) != list.end();
+}
+
+// A head's weights start at 0.01, but for VGG16's extra convolutions, which start as all its
+// others.
+bool StartsAtOneHundredth(const Network& network, const std::string& name) {
+  return network.IsHead(name) && network.spec().arch != "vgg16";
+}
+
+void Initialise(Network& network, uint64_t seed) {
+  const torch::NoGradGuard no_grad;
+  uint64_t position = 0;
+  for (auto& [name, tensor] : network.State()) {
+    Random random({seed, 0x696e6974 /* "init" */, position++});
+    if (tensor.dim() != 4) continue;  // biases and batch norm start where their layers put them
+    const double fan_out = static_cast<double>(tensor.size(0) * tensor.size(2) * tensor.size(3));
+    const double deviation = StartsAtOneHundredth(network, name) ? 0.01 : std::sqrt(2.0 / fan_out);
+    at::Tensor values = torch::empty(tensor.sizes(), torch::kFloat);
+    float* out = values.data_ptr<float>();
+    for (int64_t i = 0; i < values.numel(); ++i)
+      out[i] = static_cast<float>(deviation * random.Normal());
+    tensor.copy_(values);
+  }
+}
+
+}  // namespace
+
+const std::vector<std::string>& AttentionArchs() {
+  static const std::vector<std::string> archs = {"vgg16", "resnet18", "resnet50", "resnet101"};
+  return archs;
+}
+
+const std::vector<std::string>& SegmentationArchs() {
+  static const std::vector<std::string> archs = {"deeplab-resnet101", "deeplab-resnet50",
+                                                 "deeplab-resnet18", "largefov-vgg16"};
+  return archs;
+}
+
+bool IsAttentionArch(const std::string& arch) { return Contains(AttentionArchs(), arch); }
+bool IsSegmentationArch(const std::string& arch) { return Contains(SegmentationArchs(), arch); }
+
+std::unique_ptr<Network> MakeNetwork(const NetworkSpec& spec, uint64_t seed) {
+  if (!(spec.width > 0 && spec.width <= 8))
+    Fail("a network of width {} cannot be made", spec.width);
+  ENSURE(spec.outputs >= 1, "a network with {} outputs", spec.outputs);
+  std::unique_ptr<Network> network;
+  if (IsAttentionArch(spec.arch)) {
+    if (spec.multi_scale) Fail("the multi-scale wrapper is for segmentation networks");
+    network = MakeAttentionNetwork(spec);
+  } else if (IsSegmentationArch(spec.arch)) {
+    network = MakeSegmentationNetwork(spec);
+  } else {
+    Fail("unknown architecture '{}'", spec.arch);
+  }
+  Initialise(*network, seed);
+  return network;
+}
+
+}  // namespace i2crc

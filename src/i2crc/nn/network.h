@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "i2crc/weights/tensor.h"
+
+namespace i2crc {
+
+// What decides the shape of a network.
+struct NetworkSpec {
+  // Attention: vgg16, resnet18, resnet50, resnet101. Segmentation: deeplab-resnet18, -resnet50,
+  // -resnet101, largefov-vgg16.
+  std::string arch;
+  int outputs = 0;     // C for attention, C + 1 for segmentation
+  double width = 1.0;  // multiplies the channels of every hidden layer
+  bool multi_scale =
+      false;  // segmentation: the wrapper over scales 1, 0.5, 0.75 (ALGORITHM.md, stage 4)
+};
+
+bool IsAttentionArch(const std::string& arch);
+bool IsSegmentationArch(const std::string& arch);
+const std::vector<std::string>& AttentionArchs();
+const std::vector<std::string>& SegmentationArchs();
+
+// What training wants to know of a parameter.
+struct NamedParameter {
+  std::string name;
+  at::Tensor value;
+  bool is_head;  // the layers that do not come from ImageNet
+  bool is_bias;
+};
+
+enum class Precision { kF32, kBF16 };
+
+// One of the method's networks. Parameters are f32 whatever the precision of the arithmetic;
+// convolution weights are stored channels-last. Not safe to use from two threads at once.
+class Network {
+ public:
+  virtual ~Network() = default;
+
+  // images: f32 [N, 3, H, W]. Score maps or logits, f32 [N, outputs, h, w], in the state of the
+  // last Train() or Eval(); with the multi-scale wrapper the element-wise maximum.
+  virtual at::Tensor Forward(const at::Tensor& images) = 0;
+  // What a training step needs a loss for: the output alone, or with the multi-scale wrapper the
+  // logits at scales 1, 0.5, 0.75 and their maximum.
+  virtual std::vector<at::Tensor> ForwardLevels(const at::Tensor& images) = 0;
+
+  virtual void Train() = 0;
+  virtual void Eval() = 0;
+  virtual void To(const at::Device& device) = 0;
+
+  // Names, in order, of parameters and buffers, as a PyTorch state dict has them: torchvision's
+  // names for an attention network and the authors' for DeepLab v2 (`base.features…` with the
+  // wrapper). The tensors are the network's own.
+  virtual std::vector<std::pair<std::string, at::Tensor>> State() = 0;
+  virtual std::vector<NamedParameter> Parameters() = 0;
+  // Whether a name of State() belongs to the layers that do not come from ImageNet.
+  virtual bool IsHead(const std::string& name) const = 0;
+  // In front of the names of the part that torchvision's weights fill: "", "features.",
+  // "base.features.".
+  virtual std::string BackbonePrefix() const = 0;
+
+  // Seeds dropout, if there is any; called before every training step, so that a resumed run draws
+  // the same.
+  virtual void SeedDropout(uint64_t seed) = 0;
+
+  const NetworkSpec& spec() const { return spec_; }
+  void SetPrecision(Precision precision) { precision_ = precision; }
+
+  // Batch norm keeps its statistics and its affine parameters, in training too (ALGORITHM.md, stage
+  // 1).
+  void FreezeBatchNorm() { frozen_batch_norm_ = true; }
+  bool frozen_batch_norm() const { return frozen_batch_norm_; }
+
+ protected:
+  explicit Network(NetworkSpec spec) : spec_(std::move(spec)) {}
+  NetworkSpec spec_;
+  Precision precision_ = Precision::kF32;
+  bool frozen_batch_norm_ = false;
+};
+
+// Builds a network with initial weights from (seed, position of the tensor): convolutions normal
+// with standard deviation sqrt(2/(k·k·out)), the head of a ResNet, of DeepLab and LargeFOV's new
+// layers normal 0.01, biases 0, batch norm at identity. Throws Error for an unknown arch or widths
+// that leave no channel.
+std::unique_ptr<Network> MakeNetwork(const NetworkSpec& spec, uint64_t seed);
+
+}  // namespace i2crc

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/nn/network.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "i2crc/core/error.h"
+#include "i2crc/nn/layers.h"
+#include "i2crc/nn/state_dict.h"
+#include "i2crc/weights/tensor_file.h"
+#include "support/formula_weights.h"
+#include "support/test_dirs.h"
+
+namespace i2crc {
+namespace {
+
+// Weights by the formula of the goldens, in the state dict's order.
+void FillByFormula(Network& network) {
+  const torch::NoGradGuard no_grad;
+  TensorMap filled;
+  int64_t k = 0;
+  for (auto& [name, tensor] : network.State()) {
+    const std::vector<int64_t> shape(tensor.sizes().begin(), tensor.sizes().end());
+    filled.Add(name, testing::FormulaTensor(name, shape, k++));
+  }
+  LoadState(network, filled, "formula");
+}
+
+void ExpectGolden(const at::Tensor& ours, const Tensor& golden) {
+  const at::Tensor truth = ToTorch(golden);
+  ASSERT_EQ(ours.sizes(), truth.sizes());
+  const double largest = truth.abs().max().item<double>();
+  EXPECT_LT((ours - truth).abs().max().item<double>(), 1e-3 * largest);
+}
+
+TensorMap Golden(const std::string& name) {
+  return ReadTensorFile(testing::SharedPath("goldens/" + name));
+}
+
+struct AttentionGolden {
+  const char* arch;
+  const char* file;
+  int outputs;
+};
+
+class AttentionGoldens : public ::testing::TestWithParam<AttentionGolden> {};
+
+TEST_P(AttentionGoldens, ForwardAgrees) {
+  I2CRC_NEEDS_SHARED("goldens");
+  const torch::NoGradGuard no_grad;
+  auto network = MakeNetwork({.arch = GetParam().arch, .outputs = 20}, 1);
+  FillByFormula(*network);
+  network->Eval();
+  const TensorMap golden = Golden(GetParam().file);
+  for (const std::string prefix : {"", "odd."}) {
+    if (golden.Find(prefix + "input") == nullptr) continue;
+    const at::Tensor scores = network->Forward(ToTorch(*golden.Find(prefix + "input")));
+    ExpectGolden(scores, *golden.Find(prefix + "score_maps"));
+    if (const Tensor* logits = golden.Find(prefix + "logits"))
+      ExpectGolden(scores.mean({2, 3}), *logits);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, AttentionGoldens,
+    ::testing::Values(AttentionGolden{"vgg16", "network_vgg16_attention.safetensors", 20},
+                      AttentionGolden{"resnet18", "network_resnet18_attention.safetensors", 20},
+                      AttentionGolden{"resnet50", "network_resnet50_attention.safetensors", 20}));
+
+TEST(SegmentationGoldens, DeepLabAgreesWithAndWithoutTheWrapper) {
+  I2CRC_NEEDS_SHARED("goldens");
+  const torch::NoGradGuard no_grad;
+  const TensorMap golden = Golden("network_deeplabv2_resnet101_msc.safetensors");
+  for (const bool multi_scale : {true, false}) {
+    auto network =
+        MakeNetwork({.arch = "deeplab-resnet101", .outputs = 21, .multi_scale = multi_scale}, 1);
+    FillByFormula(*network);
+    network->Eval();
+    ExpectGolden(network->Forward(ToTorch(*golden.Find("input"))),
+                 *golden.Find(multi_scale ? "logits_msc" : "logits_single_scale"));
+  }
+}
+
+TEST(StateDicts, NamesAndShapesAreTheAuthors) {
+  I2CRC_NEEDS_SHARED("goldens");
+  const struct {
+    const char* file;
+    NetworkSpec spec;
+  } cases[] = {{"state_dict_vgg16_attention.json", {.arch = "vgg16", .outputs = 20}},
+               {"state_dict_resnet18_attention.json", {.arch = "resnet18", .outputs = 20}},
+               {"state_dict_resnet50_attention.json", {.arch = "resnet50", .outputs = 20}},
+               {"state_dict_deeplabv2_resnet101_msc.json",
+                {.arch = "deeplab-resnet101", .outputs = 21, .multi_scale = true}}};
+  for (const auto& c : cases) {
+    std::ifstream in(testing::SharedPath(std::string("goldens/") + c.file));
+    const auto golden = nlohmann::ordered_json::parse(in);
+    auto network = MakeNetwork(c.spec, 1);
+    const auto state = network->State();
+    ASSERT_EQ(state.size(), golden.size()) << c.file;
+    size_t i = 0;
+    for (const auto& [name, shape] : golden.items()) {
+      EXPECT_EQ(state[i].first, name);
+      EXPECT_EQ(state[i].second.sizes().vec(), shape.get<std::vector<int64_t>>()) << name;
+      ++i;
+    }
+  }
+}
+
+TEST(Networks, StridesAreWhatTheMethodSays) {
+  const torch::NoGradGuard no_grad;
+  const at::Tensor images = torch::zeros({1, 3, 64, 80});
+  for (const std::string& arch : AttentionArchs()) {
+    auto network = MakeNetwork({.arch = arch, .outputs = 5, .width = 0.125}, 1);
+    network->Eval();
+    const int64_t stride = arch == "vgg16" ? 8 : 16;
+    EXPECT_EQ(network->Forward(images).sizes().vec(),
+              (std::vector<int64_t>{1, 5, 64 / stride, 80 / stride}))
+        << arch;
+  }
+  for (const std::string& arch : SegmentationArchs()) {
+    auto network =
+        MakeNetwork({.arch = arch, .outputs = 7, .width = 0.125, .multi_scale = true}, 1);
+    network->Eval();
+    const auto levels = network->ForwardLevels(images);
+    ASSERT_EQ(levels.size(), 4u);
+    // VGG16 rounds down, a ResNet's stem rounds up.
+    EXPECT_EQ(levels[0].sizes().vec(), (std::vector<int64_t>{1, 7, 8, 10})) << arch;
+    EXPECT_EQ(levels[1].sizes().vec(), (std::vector<int64_t>{1, 7, 4, 5})) << arch;
+    EXPECT_EQ(levels[2].sizes().vec(),
+              (std::vector<int64_t>{1, 7, 6, arch == "largefov-vgg16" ? 7 : 8}))
+        << arch;
+    EXPECT_EQ(levels[3].sizes(), levels[0].sizes());
+  }
+}
+
+TEST(Networks, FoldedBatchNormIsBatchNorm) {
+  const torch::NoGradGuard no_grad;
+  Conv conv(ConvShape{.in = 6, .out = 9, .kernel = 3, .stride = 2, .padding = 1});
+  BatchNorm norm(9);
+  conv->weight.copy_(torch::randn(conv->weight.sizes()));
+  norm->running_mean.copy_(torch::randn({9}));
+  norm->running_var.copy_(torch::rand({9}) + 0.1);
+  norm->weight.copy_(torch::randn({9}));
+  norm->bias.copy_(torch::randn({9}));
+  norm->eval();
+  const at::Tensor x = torch::randn({2, 6, 13, 11});
+  const at::Tensor plain =
+      at::batch_norm(conv->forward(x), norm->weight, norm->bias, norm->running_mean,
+                     norm->running_var, false, 0.1, 1e-5, true);
+  EXPECT_LT((ConvNorm(conv, norm, x) - plain).abs().max().item<double>(), 1e-4);
+}
+
+TEST(Networks, FrozenBatchNormTrainsItsConvolutionsOnly) {
+  auto network = MakeNetwork({.arch = "resnet18", .outputs = 3, .width = 0.125}, 1);
+  network->FreezeBatchNorm();
+  network->Train();
+  for (const auto& parameter : network->Parameters())
+    EXPECT_EQ(parameter.name.find("bn"), std::string::npos) << parameter.name;
+  const TensorMap before = SaveState(*network);
+  network->Forward(torch::randn({2, 3, 32, 32})).sum().backward();
+  for (const auto& parameter : network->Parameters())
+    EXPECT_TRUE(parameter.value.grad().defined()) << parameter.name;
+  const TensorMap after = SaveState(*network);
+  EXPECT_EQ(before.Find("bn1.running_mean")->bytes, after.Find("bn1.running_mean")->bytes);
+}
+
+TEST(Networks, StartDependsOnTheSeedAlone) {
+  const NetworkSpec spec{.arch = "largefov-vgg16", .outputs = 4, .width = 0.0625};
+  auto state = [&](uint64_t seed) { return SaveState(*MakeNetwork(spec, seed)); };
+  const TensorMap a = state(1), again = state(1), other = state(2);
+  EXPECT_EQ(a.items()[0].second.bytes, again.items()[0].second.bytes);
+  EXPECT_NE(a.items()[0].second.bytes, other.items()[0].second.bytes);
+}
+
+TEST(Networks, DropoutFollowsItsSeedAndIsOffInEvaluation) {
+  const torch::NoGradGuard no_grad;
+  auto network = MakeNetwork({.arch = "largefov-vgg16", .outputs = 4, .width = 0.25}, 1);
+  const at::Tensor x = torch::randn({1, 3, 32, 32});
+  network->Train();
+  auto run = [&](uint64_t seed) {
+    network->SeedDropout(seed);
+    return network->Forward(x);
+  };
+  EXPECT_TRUE(run(1).equal(run(1)));
+  EXPECT_FALSE(run(1).equal(run(2)));
+  network->Eval();
+  EXPECT_TRUE(run(1).equal(run(2)));
+}
+
+TEST(Networks, Bf16IsNearF32) {
+  const torch::NoGradGuard no_grad;
+  auto network = MakeNetwork({.arch = "resnet18", .outputs = 4, .width = 0.25}, 1);
+  network->Eval();
+  const at::Tensor x = torch::randn({1, 3, 64, 64});
+  const at::Tensor exact = network->Forward(x);
+  network->SetPrecision(Precision::kBF16);
+  const at::Tensor half = network->Forward(x);
+  EXPECT_EQ(half.scalar_type(), at::kFloat);
+  EXPECT_LT((half - exact).abs().max().item<double>(), 0.1 * exact.abs().max().item<double>());
+}
+
+void ExpectError(const std::function<void()>& call, const std::string& part) {
+  try {
+    call();
+    ADD_FAILURE() << "no error that says: " << part;
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+  }
+}
+
+TEST(LoadBackbone, NamesWhatIsMissingLeftOverOrOfAnotherShape) {
+  const NetworkSpec spec{.arch = "resnet18", .outputs = 3, .width = 0.125};
+  auto network = MakeNetwork(spec, 1);
+  auto weights = [&](const std::function<void(TensorMap&)>& change) {
+    TensorMap all = SaveState(*network), kept;
+    for (auto& [name, tensor] : all.items())
+      if (!name.starts_with("head.") && !name.ends_with("num_batches_tracked"))
+        kept.Add(name, tensor);
+    kept.Add("fc.weight", Tensor::FromF32({1}, std::vector<float>{1}));
+    change(kept);
+    return kept;
+  };
+  LoadBackbone(*network, weights([](TensorMap&) {}), "w.pth");
+  ExpectError(
+      [&] {
+        LoadBackbone(*network, weights([](TensorMap& w) { w.items()[1].first = "bn1.other"; }),
+                     "w.pth");
+      },
+      "w.pth: bn1.weight is missing");
+  ExpectError(
+      [&] {
+        LoadBackbone(*network, weights([](TensorMap& w) {
+          w.Add("extra", Tensor::FromF32({1}, std::vector<float>{1}));
+        }),
+                     "w.pth");
+      },
+      "w.pth: extra is not part of the network");
+  ExpectError(
+      [&] {
+        LoadBackbone(*network, weights([](TensorMap& w) {
+          w.items()[1].second = Tensor::FromF32({2}, std::vector<float>{1, 2});
+        }),
+                     "w.pth");
+      },
+      "w.pth: bn1.weight has shape [2], the network needs [8]");
+}
+
+TEST(LoadBackbone, TakesTorchvisionsWeights) {
+  I2CRC_NEEDS_SHARED("weights/resnet18-imagenet.safetensors");
+  const auto path = testing::SharedPath("weights/resnet18-imagenet.safetensors");
+  const TensorMap weights = ReadTensorFile(path);
+  for (const auto& spec :
+       {NetworkSpec{.arch = "resnet18", .outputs = 20},
+        NetworkSpec{.arch = "deeplab-resnet18", .outputs = 21, .multi_scale = true}}) {
+    auto network = MakeNetwork(spec, 1);
+    LoadBackbone(*network, weights, path.string());
+    const TensorMap state = SaveState(*network);
+    EXPECT_EQ(state.Find(network->BackbonePrefix() + "layer4.1.conv2.weight")->ToF32(),
+              weights.Find("layer4.1.conv2.weight")->ToF32());
+  }
+}
+
+}  // namespace
+}  // namespace i2crc

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "i2crc/core/context.h"
+#include "i2crc/options/option_set.h"
+
+namespace i2crc {
+
+// How every command that goes over images treats one that cannot be used, and how wide it works.
+struct ItemOptions {
+  std::string on_error = "stop";  // stop or skip
+  int threads = 0;                // 0: all cores
+
+  OnError policy() const { return on_error == "skip" ? OnError::kSkip : OnError::kStop; }
+};
+void Describe(ItemOptions& options, OptionSet& set);
+
+// How a network is run.
+struct ComputeOptions {
+  std::string device = "cpu";      // cpu, cuda or cuda:N
+  std::string precision = "fp32";  // fp32 or bf16
+  int loader_threads = 2;          // decode and augment ahead; 0: none
+};
+void Describe(ComputeOptions& options, OptionSet& set);
+
+// threads, or the number of cores this process may use where it is 0.
+int ThreadCount(int threads);
+
+}  // namespace i2crc

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/pipeline/train_cls_step.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "i2crc/core/atomic_file.h"
+#include "i2crc/core/checksum.h"
+#include "i2crc/data/image_list.h"
+#include "i2crc/image/image_file.h"
+#include "i2crc/image/resize.h"
+#include "i2crc/pipeline/image_set.h"
+#include "i2crc/pipeline/training_setup.h"
+#include "i2crc/train/schedule.h"
+
+namespace fs = std::filesystem;
+
+namespace i2crc {
+namespace {
+
+constexpr uint64_t kJitterStream = 0x6a6974746572;  // "jitter"
+
+class AttentionTask : public TrainingTask {
+ public:
+  AttentionTask(const TrainClsOptions& options, std::vector<CheckedImage> images, int classes)
+      : options_(options),
+        images_(std::move(images)),
+        classes_(classes),
+        normalisation_(ParseNormalisation(options.normalisation)),
+        order_(static_cast<int64_t>(images_.size()), options.seed) {}
+
+  // The last batch of an epoch is kept though short.
+  int64_t StepsPerEpoch() const { return (order_.images() + options_.batch - 1) / options_.batch; }
+  int64_t steps() const override { return StepsPerEpoch() * options_.epochs; }
+  int64_t Epoch(int64_t step) const override { return step / StepsPerEpoch(); }
+
+  std::pair<int64_t, int64_t> SamplesOfBatch(int64_t batch) const override {
+    const int64_t epoch_begin = batch / StepsPerEpoch() * order_.images();
+    const int64_t first = epoch_begin + batch % StepsPerEpoch() * options_.batch;
+    return {first, std::min(first + options_.batch, epoch_begin + order_.images())};
+  }
+
+  Sample MakeSample(int64_t sample) const override {
+    const auto& image = images_[static_cast<size_t>(order_.Image(sample))];
+    const ImageU8 rgb = ReadPhotograph(image.photograph);
+    const ImageU8 saliency = ReadGrey(image.map);
+    Random random({options_.seed, kJitterStream, static_cast<uint64_t>(sample)});
+    return {AttentionInput(rgb, options_.input_size, normalisation_, &options_.jitter, &random),
+            ResizeOpenCvNearest(saliency, options_.input_size, options_.input_size), image.tags};
+  }
+
+  double Rate(int64_t step) const override {
+    return StepRate(options_.lr, options_.lr_factor, options_.lr_milestones, Epoch(step));
+  }
+
+  LossReport Backward(Network& network, const at::Tensor& images, const std::vector<Sample>& batch,
+                      double share) const override {
+    const at::Tensor scores = network.Forward(images);
+    const at::Tensor on_cpu = scores.detach().to(at::kCPU).contiguous();
+    std::vector<uint8_t> saliency, tags;
+    for (const Sample& sample : batch) {
+      saliency.insert(saliency.end(), sample.map.values().begin(), sample.map.values().end());
+      const size_t first = tags.size();
+      tags.resize(first + static_cast<size_t>(classes_));
+      for (const int tag : sample.tags) tags[first + static_cast<size_t>(tag)] = 1;
+    }
+    RelationLossInput input;
+    input.images = static_cast<int>(batch.size());
+    input.classes = classes_;
+    input.height = static_cast<int>(scores.size(2));
+    input.width = static_cast<int>(scores.size(3));
+    input.saliency_height = input.saliency_width = options_.input_size;
+    input.scores = {on_cpu.data_ptr<float>(), static_cast<size_t>(on_cpu.numel())};
+    input.saliency = saliency;
+    input.tags = tags;
+    at::Tensor gradient = torch::empty_like(on_cpu);
+    const RelationLossValues values =
+        RelationLosses(input, options_.relation,
+                       {gradient.data_ptr<float>(), static_cast<size_t>(gradient.numel())});
+    scores.backward((gradient * share).to(scores.device()));
+    return {values.total,
+            {{"classification", values.classification},
+             {"intra_foreground", values.intra_foreground},
+             {"intra_background", values.intra_background},
+             {"inter", values.inter}}};
+  }
+
+ private:
+  const TrainClsOptions& options_;
+  std::vector<CheckedImage> images_;
+  int classes_;
+  Normalisation normalisation_;
+  SampleOrder order_;
+};
+
+nlohmann::ordered_json Settings(TrainClsOptions options) {
+  OptionSet set;
+  Describe(options, set);
+  return TrainingSettings(set);
+}
+
+bool FreezeBatchNorm(const TrainClsOptions& options) {
+  if (options.freeze_bn != "auto") return options.freeze_bn == "on";
+  return options.arch != "vgg16" && !options.weights.empty();
+}
+
+void WarnOfTags(const std::vector<CheckedImage>& images, Context& context) {
+  const auto tagged = [&](auto condition) {
+    return std::any_of(images.begin(), images.end(),
+                       [&](const CheckedImage& image) { return condition(image.tags.size()); });
+  };
+  if (!tagged([](size_t tags) { return tags > 0; }))
+    context.log().warn(
+        "no image of the list has a tag: the network will learn that nothing is there");
+  else if (!tagged([](size_t tags) { return tags == 1; }))
+    context.log().warn("no image of the list has exactly one tag: the relation losses are 0");
+}
+
+}  // namespace
+
+void Describe(TrainClsOptions& o, OptionSet& set) {
+  set.Add("images", &o.images, "Folder of photographs, ID.jpg, .jpeg or .png")
+      .Required()
+      .Value("DIR")
+      .Group("Data");
+  set.Add("list", &o.list, "Lines of an ID and its tags").Required().Value("FILE").Group("Data");
+  set.Add("saliency", &o.saliency, "Folder of saliency maps, ID.png")
+      .Required()
+      .Value("DIR")
+      .Group("Data");
+  set.Add("classes", &o.classes, "Class names, one a line; default: VOC's twenty")
+      .Value("FILE")
+      .Group("Data");
+  set.Add("out", &o.out, "Folder for checkpoint, training state and metrics")
+      .Required()
+      .Value("DIR")
+      .Group("Data");
+  set.Add("arch", &o.arch, "The attention network").OneOf(AttentionArchs()).Group("Network");
+  set.Add("weights", &o.weights,
+          "ImageNet weights of the backbone, .pth or .safetensors; default: from scratch")
+      .Value("FILE")
+      .Group("Network");
+  set.Add("width", &o.width, "Multiplies the channels of every layer (for training from scratch)")
+      .Above(0)
+      .Group("Network");
+  set.Add("freeze-bn", &o.freeze_bn,
+          "Keep batch norm's statistics and affine parameters; auto: with a ResNet and --weights")
+      .OneOf({"auto", "on", "off"})
+      .Group("Network");
+  set.Add("normalisation", &o.normalisation,
+          "Of the input: RGB as torchvision has it, or BGR minus the mean")
+      .OneOf({"rgb", "bgr"})
+      .Group("Network");
+  set.Add("input-size", &o.input_size, "Side of the square that images are resized to")
+      .Range(16, 4096)
+      .Group("Input");
+  set.Add("jitter-brightness", &o.jitter.brightness, "Factor uniform in 1 ± this")
+      .Range(0, 1)
+      .Group("Input");
+  set.Add("jitter-contrast", &o.jitter.contrast, "Factor uniform in 1 ± this")
+      .Range(0, 1)
+      .Group("Input");
+  set.Add("jitter-saturation", &o.jitter.saturation, "Factor uniform in 1 ± this")
+      .Range(0, 1)
+      .Group("Input");
+  set.Add("jitter-hue", &o.jitter.hue, "Shift uniform in ± this, as a share of the colour circle")
+      .Range(0, 0.5)
+      .Group("Input");
+  set.Add("intra-foreground", &o.relation.intra_foreground,
+          "Weight of the class-agnostic loss on objects")
+      .Range(0, 1e6)
+      .Group("Loss");
+  set.Add("intra-background", &o.relation.intra_background,
+          "Weight of the class-agnostic loss on background")
+      .Range(0, 1e6)
+      .Group("Loss");
+  set.Add("inter", &o.relation.inter,
+          "Weight of the class-specific loss between object and background")
+      .Range(0, 1e6)
+      .Group("Loss");
+  set.Add("epochs", &o.epochs, "Times that every image is seen").Range(1, 1e6).Group("Optimiser");
+  set.Add("batch", &o.batch, "Images a step").Range(1, 4096).Group("Optimiser");
+  set.Add("lr", &o.lr, "Learning rate of the backbone's weights").Above(0).Group("Optimiser");
+  set.Add("lr-milestones", &o.lr_milestones,
+          "Epochs, counted from 0, at whose start the rate falls")
+      .Group("Optimiser");
+  set.Add("lr-factor", &o.lr_factor, "What the rate is multiplied with there")
+      .Above(0)
+      .Group("Optimiser");
+  set.Add("lr-bias-factor", &o.bias_factor, "Rate of biases over that of weights")
+      .Above(0)
+      .Group("Optimiser");
+  set.Add("lr-head-factor", &o.head_factor, "Rate of the head over that of the backbone")
+      .Above(0)
+      .Group("Optimiser");
+  set.Add("momentum", &o.momentum, "Nesterov momentum").Range(0, 1).Group("Optimiser");
+  set.Add("weight-decay", &o.weight_decay, "On every parameter").Range(0, 1).Group("Optimiser");
+  set.Add("seed", &o.seed, "Decides start, order and jitter").Group("Optimiser");
+  set.Add("checkpoint-every", &o.checkpoint_every,
+          "Steps between saved training states; 0: at the end only")
+      .Range(0, 1e9)
+      .Value("STEPS")
+      .Group("Optimiser");
+  Describe(o.items, set);
+  Describe(o.compute, set);
+}
+
+TrainingResult RunTrainCls(const TrainClsOptions& options, Context& context) {
+  CheckFolder(options.images, "--images");
+  CheckFolder(options.saliency, "--saliency");
+  const ClassNames classes = ReadClasses(options.classes);
+  const auto images = CheckImages(ReadImageList(options.list, classes),
+                                  {.images = options.images, .maps = options.saliency},
+                                  options.items.policy(), context);
+  WarnOfTags(images, context);
+  PrepareCompute(options.compute, options.items.threads, context);
+  const NetworkSpec spec{.arch = options.arch, .outputs = classes.count(), .width = options.width};
+  auto network = MakeStartNetwork(spec, options.weights, options.seed, options.compute);
+  if (FreezeBatchNorm(options)) network->FreezeBatchNorm();
+  network->Train();
+
+  CheckpointInfo info;
+  info.spec = spec;
+  info.classes = classes;
+  info.normalisation = ParseNormalisation(options.normalisation);
+  info.input_size = options.input_size;
+  info.settings = Settings(options);
+
+  TrainingLoopOptions loop;
+  loop.title = "train-cls";
+  loop.out = options.out;
+  loop.seed = options.seed;
+  loop.loader_threads = options.compute.loader_threads;
+  loop.checkpoint_every = options.checkpoint_every;
+  loop.device = options.compute.device;
+  loop.identity = info.settings;
+  loop.identity["classes"] = classes.names();
+  loop.identity["images"] = ChecksumOfImages(images);
+  loop.identity["weights"] = options.weights.empty() ? "" : FileChecksum(options.weights);
+  if (TrainingIsFinished(options.out, loop.identity))
+    context.log().info("train-cls: {} holds this training, finished", options.out.string());
+
+  context.WorkBegins();
+  MakeFolder(options.out);
+  const AttentionTask task(options, images, classes.count());
+  Sgd sgd(network->Parameters(),
+          {.momentum = options.momentum, .nesterov = true, .weight_decay = options.weight_decay},
+          [&](const NamedParameter& p) {
+            return (p.is_head ? options.head_factor : 1.0) *
+                   (p.is_bias ? options.bias_factor : 1.0);
+          });
+  return RunTraining(*network, sgd, task, info, loop, context);
+}
+
+}  // namespace i2crc

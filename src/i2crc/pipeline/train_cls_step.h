@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "i2crc/core/context.h"
+#include "i2crc/data/augment.h"
+#include "i2crc/losses/relation_losses.h"
+#include "i2crc/options/option_set.h"
+#include "i2crc/pipeline/common_options.h"
+#include "i2crc/train/training_loop.h"
+
+namespace i2crc {
+
+// Stage 1 of ALGORITHM.md: the attention network with its relation losses.
+struct TrainClsOptions {
+  std::filesystem::path images, list, saliency, weights, out, classes;
+  std::string arch = "vgg16";
+  double width = 1.0;
+  int epochs = 30;
+  int batch = 5;
+  int input_size = 256;
+  double lr = 1e-3;
+  std::vector<double> lr_milestones = {5, 10};  // epochs counted from 0
+  double lr_factor = 0.1;
+  double momentum = 0.9;
+  double weight_decay = 5e-4;
+  double bias_factor = 2;
+  double head_factor = 10;
+  RelationLossWeights relation;
+  JitterOptions jitter;
+  std::string normalisation = "rgb";
+  std::string freeze_bn = "auto";  // auto: with a ResNet and --weights
+  uint64_t seed = 1;
+  int checkpoint_every = 500;
+  ItemOptions items;
+  ComputeOptions compute;
+};
+void Describe(TrainClsOptions& options, OptionSet& set);
+
+// Leaves what RunTraining leaves. Throws Error for everything that can be told before work begins.
+TrainingResult RunTrainCls(const TrainClsOptions& options, Context& context);
+
+}  // namespace i2crc

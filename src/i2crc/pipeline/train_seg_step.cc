@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/pipeline/train_seg_step.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "i2crc/core/atomic_file.h"
+#include "i2crc/core/checksum.h"
+#include "i2crc/data/image_list.h"
+#include "i2crc/image/image_file.h"
+#include "i2crc/image/resize.h"
+#include "i2crc/losses/segmentation_loss.h"
+#include "i2crc/pipeline/image_set.h"
+#include "i2crc/pipeline/training_setup.h"
+#include "i2crc/train/schedule.h"
+
+namespace i2crc {
+namespace {
+
+constexpr uint64_t kCropStream = 0x63726f70;  // "crop"
+
+class SegmentationTask : public TrainingTask {
+ public:
+  SegmentationTask(const TrainSegOptions& options, std::vector<CheckedImage> images)
+      : options_(options),
+        images_(std::move(images)),
+        normalisation_(ParseNormalisation(options.normalisation)),
+        order_(static_cast<int64_t>(images_.size()), options.seed) {}
+
+  int64_t steps() const override { return options_.iterations; }
+  int accumulate() const override { return options_.accumulate; }
+  // Batches run on over the end of an epoch, so that every one is full: batch norm is in training
+  // mode.
+  std::pair<int64_t, int64_t> SamplesOfBatch(int64_t batch) const override {
+    return {batch * options_.batch, (batch + 1) * options_.batch};
+  }
+  int64_t Epoch(int64_t step) const override {
+    return step * options_.accumulate * options_.batch / order_.images();
+  }
+  double Rate(int64_t step) const override {
+    const int64_t end = options_.polynomial_end > 0 ? options_.polynomial_end : options_.iterations;
+    return PolynomialRate(options_.lr, options_.polynomial_power, end, options_.polynomial_every,
+                          step);
+  }
+
+  Sample MakeSample(int64_t sample) const override {
+    const auto& image = images_[static_cast<size_t>(order_.Image(sample))];
+    Random random({options_.seed, kCropStream, static_cast<uint64_t>(sample)});
+    SegmentationSample made =
+        AugmentForSegmentation(ReadPhotograph(image.photograph), ReadMask(image.map), options_.crop,
+                               normalisation_, random);
+    return {std::move(made.image), std::move(made.labels), {}};
+  }
+
+  LossReport Backward(Network& network, const at::Tensor& images, const std::vector<Sample>& batch,
+                      double share) const override {
+    const std::vector<at::Tensor> levels = network.ForwardLevels(images);
+    LossReport report;
+    std::vector<at::Tensor> gradients;
+    for (const at::Tensor& logits : levels) {
+      const at::Tensor on_cpu = logits.detach().to(at::kCPU).contiguous();
+      const auto height = static_cast<int>(logits.size(2)),
+                 width = static_cast<int>(logits.size(3));
+      std::vector<uint8_t> labels;
+      for (const Sample& sample : batch) {
+        const ImageU8 shrunk = ResizePillowNearest(sample.map, height, width);
+        labels.insert(labels.end(), shrunk.values().begin(), shrunk.values().end());
+      }
+      at::Tensor gradient = torch::empty_like(on_cpu);
+      const double loss = CrossEntropy(
+          {on_cpu.data_ptr<float>(), static_cast<size_t>(on_cpu.numel())}, labels,
+          static_cast<int>(batch.size()), static_cast<int>(logits.size(1)), height, width, share,
+          {gradient.data_ptr<float>(), static_cast<size_t>(gradient.numel())});
+      gradients.push_back(gradient.to(logits.device()));
+      report.total += loss;
+      if (levels.size() > 1)
+        report.parts.emplace_back(fmt::format("level_{}", report.parts.size()), loss);
+    }
+    torch::autograd::backward(levels, gradients);
+    return report;
+  }
+
+ private:
+  const TrainSegOptions& options_;
+  std::vector<CheckedImage> images_;
+  Normalisation normalisation_;
+  SampleOrder order_;
+};
+
+nlohmann::ordered_json Settings(TrainSegOptions options) {
+  OptionSet set;
+  Describe(options, set);
+  return TrainingSettings(set);
+}
+
+// Masks are read once before training: a value that the network has no label for is found before
+// work begins, and an image whose mask is ignored as a whole would only make batches smaller. The
+// checksum makes changed labels another training.
+struct UsableMasks {
+  std::vector<CheckedImage> images;
+  std::string checksum;
+};
+
+UsableMasks CheckMasks(const std::vector<CheckedImage>& images, int classes, OnError on_error,
+                       Context& context) {
+  UsableMasks usable;
+  std::string checksums;
+  for (const CheckedImage& image : images) {
+    context.CheckInterrupted();
+    TryItem(context, on_error, [&] {
+      const ImageU8 mask = ReadMask(image.map);
+      bool any = false;
+      for (const uint8_t label : mask.values()) {
+        if (label == kIgnoreLabel) continue;
+        any = true;
+        if (label > classes)
+          Fail("{}: label {} in a mask, but there are {} classes (labels 0 to {}, and 255)",
+               image.map.string(), label, classes, classes);
+      }
+      if (!any) return;
+      usable.images.push_back(image);
+      checksums += Checksum({reinterpret_cast<const char*>(mask.data()), mask.size()});
+    });
+  }
+  if (usable.images.empty())
+    Fail("every mask of the list is ignored as a whole: nothing to train on");
+  const size_t dropped = images.size() - usable.images.size();
+  if (dropped > 0)
+    context.log().info("train-seg: {} of {} images have no label and are passed over", dropped,
+                       images.size());
+  usable.checksum = Checksum(checksums);
+  return usable;
+}
+
+}  // namespace
+
+void Describe(TrainSegOptions& o, OptionSet& set) {
+  set.Add("images", &o.images, "Folder of photographs, ID.jpg, .jpeg or .png")
+      .Required()
+      .Value("DIR")
+      .Group("Data");
+  set.Add("list", &o.list, "Lines of an ID; tags are passed over")
+      .Required()
+      .Value("FILE")
+      .Group("Data");
+  set.Add("labels", &o.labels, "Folder of masks, ID.png").Required().Value("DIR").Group("Data");
+  set.Add("classes", &o.classes, "Class names, one a line; default: VOC's twenty")
+      .Value("FILE")
+      .Group("Data");
+  set.Add("out", &o.out, "Folder for checkpoint, training state and metrics")
+      .Required()
+      .Value("DIR")
+      .Group("Data");
+  set.Add("arch", &o.arch, "The segmentation network").OneOf(SegmentationArchs()).Group("Network");
+  set.Add("msc", &o.msc, "Multi-scale wrapper: scales 1, 0.5, 0.75 and their maximum")
+      .Group("Network");
+  set.Add("weights", &o.weights,
+          "ImageNet weights of the backbone, .pth or .safetensors; default: from scratch")
+      .Value("FILE")
+      .Group("Network");
+  set.Add("width", &o.width, "Multiplies the channels of every layer (for training from scratch)")
+      .Above(0)
+      .Group("Network");
+  set.Add("freeze-bn", &o.freeze_bn, "Keep batch norm's statistics and affine parameters")
+      .Group("Network");
+  set.Add("normalisation", &o.normalisation,
+          "Of the input: RGB as torchvision has it, or the authors' BGR minus the mean")
+      .OneOf({"rgb", "bgr"})
+      .Group("Network");
+  set.Add("crop", &o.crop.crop, "Side of the random square crop").Range(16, 4096).Group("Input");
+  set.Add("crop-scales", &o.crop.scales, "Scales of the photograph, drawn evenly")
+      .Above(0)
+      .Group("Input");
+  set.Add("flip", &o.crop.flip, "Mirror every other image").Group("Input");
+  set.Add("iterations", &o.iterations, "Optimiser steps").Range(1, 1e8).Group("Optimiser");
+  set.Add("batch", &o.batch, "Images a batch").Range(1, 4096).Group("Optimiser");
+  set.Add("accumulate", &o.accumulate, "Batches a step").Range(1, 4096).Group("Optimiser");
+  set.Add("lr", &o.lr, "Learning rate of every parameter").Above(0).Group("Optimiser");
+  set.Add("polynomial-end", &o.polynomial_end, "Iteration at which the rate reaches 0; 0: the last")
+      .Range(0, 1e8)
+      .Group("Optimiser");
+  set.Add("polynomial-power", &o.polynomial_power, "Exponent of the falling rate")
+      .Range(0, 100)
+      .Group("Optimiser");
+  set.Add("polynomial-every", &o.polynomial_every, "Iterations between changes of the rate")
+      .Range(1, 1e8)
+      .Group("Optimiser");
+  set.Add("momentum", &o.momentum, "Momentum").Range(0, 1).Group("Optimiser");
+  set.Add("weight-decay", &o.weight_decay, "On every parameter").Range(0, 1).Group("Optimiser");
+  set.Add("seed", &o.seed, "Decides start, order, crops and dropout").Group("Optimiser");
+  set.Add("checkpoint-every", &o.checkpoint_every,
+          "Steps between saved training states; 0: at the end only")
+      .Range(0, 1e9)
+      .Value("STEPS")
+      .Group("Optimiser");
+  Describe(o.items, set);
+  Describe(o.compute, set);
+}
+
+TrainingResult RunTrainSeg(const TrainSegOptions& options, Context& context) {
+  CheckFolder(options.images, "--images");
+  CheckFolder(options.labels, "--labels");
+  const ClassNames classes = ReadClasses(options.classes);
+  const UsableMasks masks =
+      CheckMasks(CheckImages(ReadImageIds(options.list),
+                             {.images = options.images, .maps = options.labels, .map_kind = "mask"},
+                             options.items.policy(), context),
+                 classes.count(), options.items.policy(), context);
+  PrepareCompute(options.compute, options.items.threads, context);
+  const NetworkSpec spec{.arch = options.arch,
+                         .outputs = classes.count() + 1,
+                         .width = options.width,
+                         .multi_scale = options.msc};
+  auto network = MakeStartNetwork(spec, options.weights, options.seed, options.compute);
+  if (options.freeze_bn) network->FreezeBatchNorm();
+  network->Train();
+
+  CheckpointInfo info;
+  info.spec = spec;
+  info.classes = classes;
+  info.normalisation = ParseNormalisation(options.normalisation);
+  info.settings = Settings(options);
+
+  TrainingLoopOptions loop;
+  loop.title = "train-seg";
+  loop.out = options.out;
+  loop.seed = options.seed;
+  loop.loader_threads = options.compute.loader_threads;
+  loop.checkpoint_every = options.checkpoint_every;
+  loop.device = options.compute.device;
+  loop.identity = info.settings;
+  loop.identity["classes"] = classes.names();
+  loop.identity["images"] = ChecksumOfImages(masks.images);
+  loop.identity["labels"] = masks.checksum;
+  loop.identity["weights"] = options.weights.empty() ? "" : FileChecksum(options.weights);
+  if (TrainingIsFinished(options.out, loop.identity))
+    context.log().info("train-seg: {} holds this training, finished", options.out.string());
+
+  context.WorkBegins();
+  MakeFolder(options.out);
+  const SegmentationTask task(options, masks.images);
+  Sgd sgd(network->Parameters(),
+          {.momentum = options.momentum, .nesterov = false, .weight_decay = options.weight_decay},
+          [](const NamedParameter&) { return 1.0; });
+  return RunTraining(*network, sgd, task, info, loop, context);
+}
+
+}  // namespace i2crc

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/train/training_loop.h"
+
+#include <torch/torch.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+#include "i2crc/core/atomic_file.h"
+#include "i2crc/core/prefetch.h"
+#include "i2crc/core/random.h"
+#include "i2crc/nn/state_dict.h"
+#include "i2crc/train/metrics_log.h"
+#include "i2crc/weights/tensor_file.h"
+
+namespace fs = std::filesystem;
+
+namespace i2crc {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+constexpr const char* kStepKey = "i2crc.step";
+constexpr const char* kIdentityKey = "i2crc.training";
+constexpr const char* kNetworkPrefix = "network/";
+constexpr const char* kMomentumPrefix = "momentum/";
+constexpr uint64_t kDropoutStream = 0x64726f70;  // "drop"
+
+fs::path StatePath(const fs::path& out) { return out / "training-state.safetensors"; }
+fs::path CheckpointPath(const fs::path& out) { return out / "checkpoint.safetensors"; }
+
+double Seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+void RefuseOther(const fs::path& path, const TensorMap& state, const Json& identity) {
+  const auto found = state.metadata.find(kIdentityKey);
+  if (found == state.metadata.end()) Fail("{}: no training state of this program", path.string());
+  const Json theirs = Json::parse(found->second, nullptr, false);
+  if (theirs == identity) return;
+  std::string difference;
+  for (const auto& [key, value] : identity.items())
+    if (!theirs.is_object() || !theirs.contains(key) || theirs[key] != value) {
+      difference =
+          fmt::format(" ({} is {} there, {} here)", key,
+                      theirs.is_object() && theirs.contains(key) ? theirs[key].dump() : "not set",
+                      value.dump());
+      break;
+    }
+  Fail("{}: a training with other settings{}; choose another --out or remove it", path.string(),
+       difference);
+}
+
+void SaveTrainingState(const TrainingLoopOptions& options, Network& network, const Sgd& sgd,
+                       int64_t step) {
+  TensorMap state, weights = SaveState(network), momenta = sgd.State();
+  for (auto& [name, tensor] : weights.items()) state.Add(kNetworkPrefix + name, std::move(tensor));
+  for (auto& [name, tensor] : momenta.items()) state.Add(kMomentumPrefix + name, std::move(tensor));
+  state.metadata[kStepKey] = std::to_string(step);
+  state.metadata[kIdentityKey] = options.identity.dump();
+  WriteSafetensors(StatePath(options.out), state);
+}
+
+// The step to go on from; 0 where there is nothing yet.
+int64_t LoadTrainingState(const TrainingLoopOptions& options, Network& network, Sgd& sgd) {
+  const fs::path path = StatePath(options.out);
+  if (!fs::exists(path)) return 0;
+  const TensorMap state = ReadTensorFile(path);
+  RefuseOther(path, state, options.identity);
+  TensorMap weights;
+  for (const auto& [name, tensor] : state.items())
+    if (name.starts_with(kNetworkPrefix))
+      weights.Add(name.substr(std::strlen(kNetworkPrefix)), tensor);
+  LoadState(network, weights, path.string());
+  sgd.LoadState(state, kMomentumPrefix, path.string());
+  try {
+    return std::stoll(state.metadata.at(kStepKey));
+  } catch (const std::logic_error&) {
+    Fail("{}: its step is damaged", path.string());
+  }
+}
+
+// [N, H, W, 3] images side by side are a channels-last [N, 3, H, W].
+at::Tensor Stack(const std::vector<Sample>& batch) {
+  const auto count = static_cast<int64_t>(batch.size());
+  const ImageF32& first = batch.front().image;
+  at::Tensor images = torch::empty({count, first.height(), first.width(), 3}, torch::kFloat);
+  float* out = images.data_ptr<float>();
+  for (const Sample& sample : batch) {
+    ENSURE(sample.image.SameSize(first), "samples of one batch have one size");
+    out = std::copy(sample.image.values().begin(), sample.image.values().end(), out);
+  }
+  return images.permute({0, 3, 1, 2});
+}
+
+class Trainer {
+ public:
+  Trainer(Network& network, Sgd& sgd, const TrainingTask& task, const CheckpointInfo& info,
+          const TrainingLoopOptions& options, Context& context)
+      : network_(network),
+        sgd_(sgd),
+        task_(task),
+        info_(info),
+        options_(options),
+        context_(context),
+        first_step_(LoadTrainingState(options, network, sgd)),
+        metrics_(options.out / "metrics.jsonl", first_step_) {}
+
+  TrainingResult Run() {
+    TrainingResult result;
+    result.steps = task_.steps();
+    result.resumed_at = first_step_;
+    if (first_step_ > 0 && first_step_ < task_.steps())
+      context_.log().info("{}: going on from step {}", options_.title, first_step_);
+    network_.Train();
+    const auto begun = Clock::now();
+    const int64_t batches = task_.steps() * task_.accumulate();
+    const auto samples_of = [&](int64_t batch) { return task_.SamplesOfBatch(batch); };
+    const int64_t first_sample = samples_of(first_step_ * task_.accumulate()).first;
+    const int64_t end_sample = batches > 0 ? samples_of(batches - 1).second : 0;
+    const int64_t a_batch = samples_of(0).second - samples_of(0).first;
+    Prefetcher<Sample> samples(first_sample, std::max(first_sample, end_sample),
+                               options_.loader_threads, 4 * a_batch + options_.loader_threads,
+                               [&](int64_t i) { return task_.MakeSample(i); });
+    auto progress = context_.StartProgress(options_.title, task_.steps(), "steps");
+    progress->Advance(first_step_);
+    double tail_sum = 0;
+    int64_t tail = 0;
+    const int64_t tail_begin = task_.steps() - std::max<int64_t>(1, task_.steps() / 10);
+    for (int64_t step = first_step_; step < task_.steps(); ++step) {
+      if (Context::InterruptRequested()) {
+        SaveTrainingState(options_, network_, sgd_, step);
+        throw Interrupted();
+      }
+      const LossReport report = Step(step, samples);
+      progress->Note(fmt::format("loss {:.4f}", report.total));
+      progress->Advance();
+      if (step >= tail_begin) tail_sum += report.total, ++tail;
+      const int64_t done = step + 1;
+      if (options_.checkpoint_every > 0 && done % options_.checkpoint_every == 0 &&
+          done < task_.steps())
+        SaveTrainingState(options_, network_, sgd_, done);
+    }
+    SaveTrainingState(options_, network_, sgd_, task_.steps());
+    WriteSafetensors(CheckpointPath(options_.out), MakeCheckpoint(network_, info_));
+    result.seconds = Seconds(Clock::now() - begun);
+    result.waited = samples.waited().count();
+    result.last_loss = tail > 0 ? tail_sum / static_cast<double>(tail) : 0;
+    return result;
+  }
+
+ private:
+  LossReport Step(int64_t step, Prefetcher<Sample>& samples) {
+    const auto begun = Clock::now();
+    sgd_.ZeroGradients();
+    LossReport sum;
+    for (int64_t a = 0; a < task_.accumulate(); ++a) {
+      const int64_t index = step * task_.accumulate() + a;
+      const auto [first, end] = task_.SamplesOfBatch(index);
+      std::vector<Sample> batch;
+      for (int64_t i = first; i < end; ++i) batch.push_back(samples.Next());
+      network_.SeedDropout(
+          Random({options_.seed, kDropoutStream, static_cast<uint64_t>(index)}).Next());
+      const at::Tensor images = Stack(batch).to(options_.device);
+      Add(sum, task_.Backward(network_, images, batch, 1.0 / task_.accumulate()));
+    }
+    if (!std::isfinite(sum.total))
+      Fail("{}: the loss is {} at step {}; lower the learning rate (--lr)", options_.title,
+           sum.total, step + 1);
+    const double rate = task_.Rate(step);
+    sgd_.Step(rate);
+    WriteMetrics(step, sum, rate, Seconds(Clock::now() - begun));
+    return sum;
+  }
+
+  // The mean over the accumulated batches.
+  void Add(LossReport& sum, const LossReport& batch) const {
+    const double share = 1.0 / task_.accumulate();
+    sum.total += share * batch.total;
+    if (sum.parts.empty())
+      for (const auto& [name, value] : batch.parts) sum.parts.emplace_back(name, 0.0);
+    for (size_t i = 0; i < batch.parts.size(); ++i)
+      sum.parts[i].second += share * batch.parts[i].second;
+  }
+
+  void WriteMetrics(int64_t step, const LossReport& report, double rate, double seconds) {
+    Json line = {{"step", step + 1}, {"epoch", task_.Epoch(step)}, {"loss", report.total}};
+    for (const auto& [name, value] : report.parts) line[name] = value;
+    line["rate"] = rate;
+    line["seconds"] = std::round(seconds * 1e4) / 1e4;
+    metrics_.Write(line);
+  }
+
+  Network& network_;
+  Sgd& sgd_;
+  const TrainingTask& task_;
+  const CheckpointInfo& info_;
+  const TrainingLoopOptions& options_;
+  Context& context_;
+  int64_t first_step_;
+  MetricsLog metrics_;
+};
+
+}  // namespace
+
+TrainingResult RunTraining(Network& network, Sgd& sgd, const TrainingTask& task,
+                           const CheckpointInfo& info, const TrainingLoopOptions& options,
+                           Context& context) {
+  return Trainer(network, sgd, task, info, options, context).Run();
+}
+
+bool TrainingIsFinished(const fs::path& out, const Json& identity) {
+  const fs::path path = StatePath(out);
+  if (!fs::exists(path)) return false;
+  RefuseOther(path, ReadTensorHeaders(path), identity);
+  return fs::exists(CheckpointPath(out));
+}
+
+}  // namespace i2crc
