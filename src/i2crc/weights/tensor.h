@@ -6,7 +6,10 @@
 #include <map>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "i2crc/core/error.h"
 
 namespace i2crc {
 
@@ -21,8 +24,10 @@ struct Tensor {
   std::vector<int64_t> shape;  // empty: a scalar
   std::vector<std::byte> bytes;
 
+  // Product of the shape.
   int64_t elements() const;
-  // Any floating or integer dtype converted to f32 (f16 and bf16 exactly, f64 and integers rounded).
+  // Any floating or integer dtype converted to f32 (f16 and bf16 exactly, f64 and integers
+  // rounded).
   std::vector<float> ToF32() const;
   // The values in place; ENSUREs that T has the dtype's size.
   template <typename T>
@@ -62,6 +67,8 @@ class TensorMap {
 
 template <typename T>
 std::span<const T> Tensor::As() const {
+  ENSURE(sizeof(T) == ItemSize(dtype), "{} read as values of {} bytes", DTypeName(dtype),
+         sizeof(T));
   // std::vector<std::byte> is aligned as operator new aligns, which is enough for every dtype.
   return {reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T)};
 }

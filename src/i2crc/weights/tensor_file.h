@@ -10,18 +10,19 @@
 
 namespace i2crc {
 
-// Readers of tensors from files that anybody may have made: every size, count and offset is checked against the file
-// before it is used; nothing in a file is executed. All throw Error "FILE: cause".
+// Readers of tensors from files that anybody may have made: every size, count and offset is checked
+// against the file before it is used; nothing in a file is executed. All throw Error "FILE: cause".
 
 enum class TensorFileFormat { kSafetensors, kTorchZip, kTorchLegacy };
 
 // Told by the first bytes, not by the name.
 TensorFileFormat SniffTensorFile(const std::filesystem::path& path);
 
-// A whole file in any of the formats. Of a PyTorch checkpoint that is a dictionary with `state_dict` (or `model`) the
-// tensors of that entry; other entries that are tensors, numbers or strings are passed over, names keep what they are
-// ("module." is not taken off here). metadata holds safetensors' __metadata__, and for PyTorch files the top-level
-// numbers and strings ("epoch": "7").
+// A whole file in any of the formats. Of a PyTorch checkpoint that is a dictionary with
+// `state_dict` (or `model`) the tensors of that entry; other entries that are tensors, numbers or
+// strings are passed over, names keep what they are
+// ("module." is not taken off here). metadata holds safetensors' __metadata__, and for PyTorch
+// files the top-level numbers and strings ("epoch": "7").
 TensorMap ReadTensorFile(const std::filesystem::path& path);
 
 // Names, dtypes and shapes and metadata without the data (Tensor::bytes stays empty).
@@ -32,8 +33,8 @@ TensorMap ParseSafetensors(std::span<const uint8_t> bytes, const std::string& na
 TensorMap ParseTorchZip(std::span<const uint8_t> bytes, const std::string& name);
 TensorMap ParseTorchLegacy(std::span<const uint8_t> bytes, const std::string& name);
 
-// Deterministic: the bytes depend on names, order, values and metadata alone; data aligned to 8 bytes. Whole or not
-// at all.
+// Deterministic: the bytes depend on names, order, values and metadata alone; data aligned to 8
+// bytes. Whole or not at all.
 void WriteSafetensors(const std::filesystem::path& path, const TensorMap& tensors);
 
 }  // namespace i2crc
