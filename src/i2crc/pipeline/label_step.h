@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "i2crc/core/context.h"
+#include "i2crc/labels/label_rules.h"
+#include "i2crc/options/option_set.h"
+#include "i2crc/pipeline/common_options.h"
+
+namespace i2crc {
+
+// The thresholds of LabelRuleOptions as options hold them (f64); the rules themselves are f32.
+struct LabelThresholds {
+  double object_floor = 0.3;       // values of g below it count 0
+  double attention_certain = 0.5;  // a map above it makes its pixel an object for the doubt rule
+  double conflict = 0.9;           // more than one plane above it: ignored; 1: never
+  int doubt = 32;                  // background this salient is ignored; 256: never
+  double min_foreground = 0.01;    // share of the pixels below which the whole mask is ignored
+
+  LabelRuleOptions rules() const;
+};
+
+// Stage 3 of ALGORITHM.md: attention maps and saliency to initial labels.
+struct LabelOptions {
+  std::filesystem::path cams, saliency, list, out;
+  std::filesystem::path classes;  // empty: VOC's
+  LabelThresholds rules;
+  ItemOptions items;
+};
+void Describe(LabelOptions& options, OptionSet& set);
+
+struct LabelResult {
+  int64_t images = 0;            // masks written
+  int64_t wholly_ignored = 0;    // of these: nothing but 255
+  int64_t tags_without_map = 0;  // of the images whose masks were written
+  uint64_t pixels = 0;
+  uint64_t ignored_pixels = 0;
+
+  // Of all pixels, 0…1; 0 where there are none.
+  double ignored_share() const;
+};
+
+// Writes OUT/ID.png for every image of the list, from SALIENCY/ID.png and CAMS/ID_k.png of each tag
+// k; a tag without a map is passed over. Before the first mask is written list, folders, and the
+// headers and sizes of all maps are checked. Files, messages and their order do not depend on the
+// number of threads.
+LabelResult RunLabel(const LabelOptions& options, Context& context);
+
+}  // namespace i2crc
