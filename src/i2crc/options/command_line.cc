@@ -163,11 +163,13 @@ void SetFromFlags(const Flags& flags, OptionSet& set) {
 }
 
 void CheckPositionals(const CommandHelp& help, const std::vector<std::string>& positionals) {
-  const size_t wanted = help.positionals.size();
-  if (positionals.size() < wanted) Fail("{} is missing", help.positionals[positionals.size()]);
-  if (positionals.size() == wanted) return;
-  Fail("unexpected argument {}: i2crc {} takes {}", Quoted(positionals[wanted]), help.name,
-       wanted == 0 ? "options alone" : fmt::format("{}", fmt::join(help.positionals, " ")));
+  const size_t most = help.positionals.size();
+  const size_t given = positionals.size();
+  if (given < most && !help.positionals[given].starts_with('['))
+    Fail("{} is missing", help.positionals[given]);
+  if (given <= most) return;
+  Fail("unexpected argument {}: i2crc {} takes {}", Quoted(positionals[most]), help.name,
+       most == 0 ? "options alone" : fmt::format("{}", fmt::join(help.positionals, " ")));
 }
 
 }  // namespace

@@ -14,7 +14,8 @@ struct CommandHelp {
   std::string name;     // "train-cls"
   std::string summary;  // one line
   std::string details;  // a paragraph or two for --help, may be empty
-  // Positional arguments in order, for example {"FILE"}; empty for most commands.
+  // Positional arguments in order, for example {"FILE"}; empty for most commands. Those in
+  // brackets, as in {"FILE", "[OUT]"}, stand last and may be missing.
   std::vector<std::string> positionals;
 };
 

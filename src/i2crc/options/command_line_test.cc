@@ -114,6 +114,14 @@ TEST_F(CommandLineTest, PositionalArguments) {
             "unexpected argument 'c': i2crc weights convert takes IN OUT");
 }
 
+TEST_F(CommandLineTest, PositionalArgumentsInBracketsMayBeMissing) {
+  help_ = {"weights", "Convert weights", "", {"IN", "[OUT]"}};
+  EXPECT_EQ(Parse({"a", "--images", "x"}).positionals, (Arguments{"a"}));
+  EXPECT_EQ(Parse({"a", "b", "--images", "x"}).positionals, (Arguments{"a", "b"}));
+  EXPECT_EQ(ErrorOf({}), "IN is missing");
+  EXPECT_EQ(ErrorOf({"a", "b", "c"}), "unexpected argument 'c': i2crc weights takes IN [OUT]");
+}
+
 TEST_F(CommandLineTest, RequiredOptionsMayBeMissingOnlyForHelpAndPrintConfig) {
   EXPECT_THROW(Parse({}), Error);
   EXPECT_TRUE(Parse({"--help", "--lr", "nonsense"}).help);
