@@ -8,6 +8,7 @@
 #include "i2crc/labels/label_rules.h"
 #include "i2crc/options/option_set.h"
 #include "i2crc/pipeline/common_options.h"
+#include "i2crc/pipeline/mask_set.h"
 
 namespace i2crc {
 
@@ -31,15 +32,8 @@ struct LabelOptions {
 };
 void Describe(LabelOptions& options, OptionSet& set);
 
-struct LabelResult {
-  int64_t images = 0;            // masks written
-  int64_t wholly_ignored = 0;    // of these: nothing but 255
+struct LabelResult : MaskCounts {
   int64_t tags_without_map = 0;  // of the images whose masks were written
-  uint64_t pixels = 0;
-  uint64_t ignored_pixels = 0;
-
-  // Of all pixels, 0…1; 0 where there are none.
-  double ignored_share() const;
 };
 
 // Writes OUT/ID.png for every image of the list, from SALIENCY/ID.png and CAMS/ID_k.png of each tag

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "i2crc/core/context.h"
+#include "i2crc/core/prefetch.h"
+#include "i2crc/pipeline/common_options.h"
+
+namespace i2crc {
+
+// What a step does with item i of its list, in this order.
+template <typename T>
+struct ItemWork {
+  // On a worker thread: reads and computes. An Error leaves the item out under OnError::kSkip.
+  std::function<T(int64_t i)> make;
+  // On a worker thread, may be empty: writes. An Error always stops the step, since a full disk is
+  // no fault of the item.
+  std::function<void(int64_t i, const T& made)> write;
+  // On the calling thread, in order of i.
+  std::function<void(int64_t i, const T& made)> take;
+};
+
+// Works on items 0 … count − 1 on as many threads as `items` says, holding few at once. What is
+// taken, left out and thrown, and the order of it, does not depend on their number: an Error comes
+// up after everything before its item was taken. Throws Interrupted once the user asked to stop.
+template <typename T>
+void ForEachItem(const std::string& title, int64_t count, const ItemOptions& items,
+                 const ItemWork<T>& work, Context& context) {
+  struct Outcome {
+    std::optional<T> made;
+    std::string failure;
+  };
+  const auto run = [&](int64_t i) {
+    Outcome outcome;
+    try {
+      outcome.made = work.make(i);
+    } catch (const Error& error) {
+      if (items.policy() == OnError::kStop) throw;
+      outcome.failure = error.what();
+      return outcome;
+    }
+    if (work.write) work.write(i, *outcome.made);
+    return outcome;
+  };
+  const auto threads = static_cast<int>(std::min<int64_t>(ThreadCount(items.threads), count));
+  const int workers = threads > 1 ? threads : 0;
+  Prefetcher<Outcome> outcomes(0, count, workers, 2 * int64_t{workers}, run);
+  const auto progress = context.StartProgress(title, count, "images");
+  for (int64_t i = 0; i < count; ++i) {
+    context.CheckInterrupted();
+    const Outcome outcome = outcomes.Next();
+    if (outcome.made.has_value()) {
+      work.take(i, *outcome.made);
+    } else {
+      context.LeaveOut(outcome.failure);
+    }
+    progress->Advance();
+  }
+}
+
+}  // namespace i2crc

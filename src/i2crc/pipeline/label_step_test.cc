@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/pipeline/label_step.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "i2crc/pipeline/made_folder.h"
+#include "support/option_set_checks.h"
+
+namespace i2crc {
+namespace {
+
+using testing::ErrorOf;
+using ::testing::HasSubstr;
+using testing::LoggedContext;
+using testing::MadeFolder;
+using testing::MadeImage;
+
+constexpr int kHeight = 12;
+constexpr int kWidth = 20;
+
+// The object in the left half, the attention in the left quarter of it.
+int Saliency(int, int x) { return x < kWidth / 2 ? 255 : 0; }
+int Attention(int, int x) { return x < kWidth / 4 ? 255 : 0; }
+
+class LabelStepTest : public ::testing::Test {
+ protected:
+  LabelStepTest() {
+    options_.cams = folder_ / "cams";
+    options_.saliency = folder_ / "saliency";
+    options_.list = folder_ / "list.txt";
+    options_.out = folder_ / "made/labels";
+    options_.items.threads = 1;
+  }
+
+  void AddImage(const std::string& id, const std::vector<int>& tags) {
+    std::string line = id;
+    folder_.Grey("saliency/" + id + ".png", MadeImage(kHeight, kWidth, Saliency));
+    for (const int tag : tags) {
+      line += " " + std::to_string(tag);
+      folder_.Grey("cams/" + id + "_" + std::to_string(tag) + ".png",
+                   MadeImage(kHeight, kWidth, Attention));
+    }
+    list_ += line + "\n";
+    folder_.Text("list.txt", list_);
+  }
+
+  // Found before work began, nothing written.
+  std::string RefusalOf() {
+    LoggedContext context;
+    const std::string message = ErrorOf([&] { RunLabel(options_, context); }, folder_);
+    EXPECT_FALSE(context.work_began());
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "made"));
+    return message;
+  }
+
+  MadeFolder folder_;
+  std::string list_;
+  LabelOptions options_;
+};
+
+TEST_F(LabelStepTest, WritesMasksWithAWholePaletteAndCounts) {
+  AddImage("a", {3});
+  AddImage("b", {});
+  LoggedContext context;
+  const LabelResult result = RunLabel(options_, context);
+  EXPECT_EQ(ReadMask(options_.out / "a.png"), MadeImage(kHeight, kWidth, [](int, int x) {
+              return x < kWidth / 4 ? 4 : x < kWidth / 2 ? 255 : 0;
+            }));
+  EXPECT_EQ(ReadMask(options_.out / "b.png"), ImageU8(kHeight, kWidth, 1, 255));
+  EXPECT_TRUE(ReadImageHeader(options_.out / "a.png").palette);
+  EXPECT_EQ(result.images, 2);
+  EXPECT_EQ(result.wholly_ignored, 1);
+  EXPECT_EQ(result.tags_without_map, 0);
+  EXPECT_DOUBLE_EQ(result.ignored_share(), (0.25 + 1) / 2);
+  EXPECT_TRUE(context.work_began());
+  EXPECT_EQ(context.lines(), "");
+}
+
+TEST_F(LabelStepTest, PassesOverTagsWithoutMapAndCountsThem) {
+  AddImage("a", {3, 7});
+  AddImage("b", {3});
+  std::filesystem::remove(folder_ / "cams/a_7.png");
+  std::filesystem::remove(folder_ / "cams/b_3.png");
+  LoggedContext context(spdlog::level::debug);
+  const LabelResult result = RunLabel(options_, context);
+  EXPECT_EQ(result.tags_without_map, 2);
+  EXPECT_EQ(context.left_out(), 0);
+  EXPECT_THAT(context.lines(), HasSubstr("a_7.png: not there, so the tag is passed over"));
+  EXPECT_THAT(context.lines(), HasSubstr("b_3.png: not there, so the tag is passed over"));
+  EXPECT_EQ(ReadMask(options_.out / "a.png").at(0, 0), 4);
+}
+
+TEST_F(LabelStepTest, WarnsWhereNoMapOfAnyTagIsThere) {
+  AddImage("a", {3});
+  std::filesystem::remove(folder_ / "cams/a_3.png");
+  LoggedContext context;
+  EXPECT_EQ(RunLabel(options_, context).tags_without_map, 1);
+  EXPECT_THAT(context.lines(), HasSubstr("no map of any tag of the list is there"));
+}
+
+TEST_F(LabelStepTest, EveryThresholdReachesTheRules) {
+  // Every pair of saliency and attention, so that every threshold moves some pixel.
+  AddImage("a", {1});
+  folder_.Grey("saliency/a.png", MadeImage(16, 16, [](int, int x) { return x * 17; }));
+  folder_.Grey("cams/a_1.png", MadeImage(16, 16, [](int y, int) { return y * 17; }));
+  Context context;
+  RunLabel(options_, context);
+  const ImageU8 plain = ReadMask(options_.out / "a.png");
+  const auto with = [&](auto change) {
+    LabelOptions changed = options_;
+    change(changed.rules);
+    RunLabel(changed, context);
+    return ReadMask(options_.out / "a.png");
+  };
+  EXPECT_EQ(with([](LabelThresholds&) {}), plain);
+  EXPECT_NE(with([](LabelThresholds& rules) { rules.object_floor = 0.9; }), plain);
+  EXPECT_NE(with([](LabelThresholds& rules) {
+              rules.attention_certain = 0;
+              rules.doubt = 255;
+            }),
+            with([](LabelThresholds& rules) { rules.doubt = 255; }));
+  EXPECT_NE(with([](LabelThresholds& rules) { rules.conflict = 0.5; }), plain);
+  EXPECT_NE(with([](LabelThresholds& rules) { rules.doubt = 0; }), plain);
+  EXPECT_NE(with([](LabelThresholds& rules) { rules.min_foreground = 1; }), plain);
+}
+
+TEST_F(LabelStepTest, TheDefaultsAreTheAuthors) {
+  const LabelRuleOptions given = LabelThresholds().rules(), authors;
+  EXPECT_EQ(given.object_floor, authors.object_floor);
+  EXPECT_EQ(given.attention_certain, authors.attention_certain);
+  EXPECT_EQ(given.conflict, authors.conflict);
+  EXPECT_EQ(given.doubt, authors.doubt);
+  EXPECT_EQ(given.min_foreground, authors.min_foreground);
+}
+
+TEST_F(LabelStepTest, OptionsAreDescribed) {
+  LabelOptions options;
+  OptionSet set;
+  Describe(options, set);
+  testing::CheckOptionSet(set);
+}
+
+TEST_F(LabelStepTest, TheNumberOfThreadsDecidesNothing) {
+  for (int i = 0; i < 30; ++i) AddImage("image_" + std::to_string(i), {i % 20, (i * 7) % 20});
+  for (const int broken : {4, 5, 21})
+    folder_.Text("saliency/image_" + std::to_string(broken) + ".png",
+                 testing::ReadBytes(folder_ / "saliency/image_0.png").substr(0, 60));
+  options_.items.on_error = "skip";
+  std::map<std::string, std::string> files;
+  std::string lines;
+  for (const int threads : {1, 2, 7}) {
+    options_.items.threads = threads;
+    options_.out = folder_ / ("made/" + std::to_string(threads));
+    LoggedContext context(spdlog::level::debug);
+    EXPECT_EQ(RunLabel(options_, context).images, 27);
+    EXPECT_EQ(context.left_out(), 3);
+    if (threads == 1) {
+      files = folder_.Files("made/1");
+      lines = context.lines();
+      EXPECT_EQ(files.size(), 27u);
+    }
+    EXPECT_EQ(folder_.Files("made/" + std::to_string(threads)), files);
+    EXPECT_EQ(context.lines(), lines);
+  }
+}
+
+TEST_F(LabelStepTest, ADamagedMapStopsWorkAtTheSameImageAlways) {
+  for (int i = 0; i < 12; ++i) AddImage("image_" + std::to_string(i), {3});
+  for (const int broken : {6, 7})
+    folder_.Text("cams/image_" + std::to_string(broken) + "_3.png",
+                 testing::ReadBytes(folder_ / "cams/image_0_3.png").substr(0, 60));
+  for (const int threads : {1, 4}) {
+    options_.items.threads = threads;
+    LoggedContext context;
+    EXPECT_THAT(ErrorOf([&] { RunLabel(options_, context); }, folder_),
+                HasSubstr("cams/image_6_3.png: "));
+    EXPECT_TRUE(context.work_began());
+    EXPECT_GE(folder_.Files("made/labels").size(), 6u);
+  }
+}
+
+TEST_F(LabelStepTest, IdsWithFoldersKeepThem) {
+  AddImage("cats/one", {7});
+  Context context;
+  RunLabel(options_, context);
+  EXPECT_EQ(ReadMask(options_.out / "cats/one.png").at(0, 0), 8);
+}
+
+TEST_F(LabelStepTest, OtherClassesThanVoc) {
+  std::string names;
+  for (int k = 0; k < 254; ++k) names += "class_" + std::to_string(k) + "\n";
+  folder_.Text("classes.txt", names);
+  AddImage("a", {253});
+  EXPECT_THAT(RefusalOf(), HasSubstr("list.txt:1: class '253' is out of range"));
+  options_.classes = folder_ / "classes.txt";
+  Context context;
+  RunLabel(options_, context);
+  EXPECT_EQ(ReadMask(options_.out / "a.png").at(0, 0), 254);
+}
+
+TEST_F(LabelStepTest, RefusesSizesThatDifferAndNamesBothFiles) {
+  AddImage("a", {3});
+  AddImage("b", {3, 5});
+  folder_.Grey("cams/b_5.png", MadeImage(kHeight, kWidth + 1, Attention));
+  EXPECT_EQ(RefusalOf(),
+            "cams/b_5.png: attention map is 21x12, its saliency map saliency/b.png is 20x12");
+}
+
+TEST_F(LabelStepTest, RefusesWhatIsMissing) {
+  AddImage("a", {3});
+  AddImage("b", {3});
+  std::filesystem::remove(folder_ / "saliency/b.png");
+  EXPECT_EQ(RefusalOf(), "saliency/b.png: saliency map is missing");
+  options_.saliency = folder_ / "nowhere";
+  EXPECT_EQ(RefusalOf(), "--saliency nowhere: no such folder");
+  options_.cams = folder_ / "list.txt";
+  EXPECT_EQ(RefusalOf(), "--cams list.txt: not a folder");
+}
+
+TEST_F(LabelStepTest, RefusesAMapWhoseHeaderIsBroken) {
+  AddImage("a", {3});
+  folder_.Text("cams/a_3.png", "not an image");
+  EXPECT_THAT(RefusalOf(), HasSubstr("cams/a_3.png: "));
+}
+
+TEST_F(LabelStepTest, RefusesListsThatCannotBeUsed) {
+  AddImage("a", {3});
+  folder_.Text("list.txt", "../a 3\n");
+  EXPECT_THAT(RefusalOf(), HasSubstr("list.txt:1: the ID '../a' leaves the folder"));
+  folder_.Text("list.txt", "# nothing\n");
+  EXPECT_THAT(RefusalOf(), HasSubstr("list.txt: the list has no images"));
+  folder_.Text("list.txt", "a kitten\n");
+  EXPECT_THAT(RefusalOf(), HasSubstr("list.txt:1: unknown class 'kitten'"));
+  std::filesystem::remove(folder_ / "list.txt");
+  EXPECT_THAT(RefusalOf(), HasSubstr("list.txt: "));
+}
+
+TEST_F(LabelStepTest, RefusesToOverwriteItsInputs) {
+  AddImage("a", {3});
+  options_.out = folder_ / "saliency/.";
+  EXPECT_THAT(RefusalOf(), HasSubstr("is the folder of --saliency too"));
+  options_.out = folder_ / "list.txt";
+  EXPECT_EQ(RefusalOf(), "--out list.txt: not a folder");
+}
+
+TEST_F(LabelStepTest, LeavesOutWhatCannotBeUsedWhereTold) {
+  AddImage("a", {3});
+  AddImage("b", {3});
+  std::filesystem::remove(folder_ / "saliency/a.png");
+  options_.items.on_error = "skip";
+  LoggedContext context;
+  EXPECT_EQ(RunLabel(options_, context).images, 1);
+  EXPECT_EQ(context.left_out(), 1);
+  EXPECT_EQ(folder_.Files("made/labels").count("a.png"), 0u);
+  std::filesystem::remove(folder_ / "saliency/b.png");
+  EXPECT_THAT(ErrorOf([&] { RunLabel(options_, context); }, folder_),
+              HasSubstr("list.txt: no image of the list can be used"));
+}
+
+}  // namespace
+}  // namespace i2crc

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/pipeline/mask_set.h"
+
+#include <algorithm>
+#include <system_error>
+
+#include "i2crc/core/error.h"
+#include "i2crc/image/image_file.h"
+
+namespace fs = std::filesystem;
+
+namespace i2crc {
+namespace {
+
+void CheckStillThatSize(const SizedFile& checked, const ImageU8& image) {
+  if (image.height() != checked.height || image.width() != checked.width)
+    Fail("{}: {} is {}x{} now, was {}x{} when checked; did something else write it?",
+         checked.path.string(), checked.kind, image.width(), image.height(), checked.width,
+         checked.height);
+}
+
+}  // namespace
+
+bool FileIsThere(const fs::path& path) {
+  std::error_code failure;
+  const fs::file_type type = fs::status(path, failure).type();
+  if (type == fs::file_type::none) Fail("{}: {}", path.string(), failure.message());
+  return type != fs::file_type::not_found;
+}
+
+SizedFile CheckMap(const fs::path& path, const std::string& kind) {
+  if (!FileIsThere(path)) Fail("{}: {} is missing", path.string(), kind);
+  const ImageHeader header = ReadImageHeader(path);
+  return {path, kind, header.height, header.width};
+}
+
+SizedFile CheckMask(const fs::path& path, const std::string& kind) {
+  SizedFile file = CheckMap(path, kind);
+  const ImageHeader header = ReadImageHeader(path);
+  if (header.channels != 1)
+    Fail("{}: {} has {} channels; class indices need a PNG with palette or 8-bit grey",
+         path.string(), kind, header.channels);
+  return file;
+}
+
+void CheckSameSize(const SizedFile& file, const SizedFile& reference) {
+  if (file.height == reference.height && file.width == reference.width) return;
+  Fail("{}: {} is {}x{}, its {} {} is {}x{}", file.path.string(), file.kind, file.width,
+       file.height, reference.kind, reference.path.string(), reference.width, reference.height);
+}
+
+fs::path AttentionPath(const fs::path& cams, const std::string& id, int tag) {
+  return cams / fmt::format("{}_{}.png", id, tag);
+}
+
+std::vector<int> CheckAttention(const fs::path& cams, const ListedImage& image,
+                                const SizedFile& reference) {
+  std::vector<int> tags;
+  for (const int tag : image.tags) {
+    const fs::path path = AttentionPath(cams, image.id, tag);
+    if (!FileIsThere(path)) continue;
+    CheckSameSize(CheckMap(path, "attention map"), reference);
+    tags.push_back(tag);
+  }
+  return tags;
+}
+
+ImageU8 ReadCheckedGrey(const SizedFile& checked) {
+  ImageU8 grey = ReadGrey(checked.path);
+  CheckStillThatSize(checked, grey);
+  return grey;
+}
+
+ImageU8 ReadCheckedMask(const SizedFile& checked, int classes) {
+  ImageU8 mask = ReadMask(checked.path);
+  CheckStillThatSize(checked, mask);
+  const auto wrong = std::find_if(mask.values().begin(), mask.values().end(), [&](uint8_t value) {
+    return value > classes && value != kIgnoreLabel;
+  });
+  if (wrong == mask.values().end()) return mask;
+  const auto at = static_cast<size_t>(wrong - mask.values().begin());
+  const auto width = static_cast<size_t>(mask.width());
+  Fail("{}: {} has the value {} at column {}, row {}, but {} classes allow 0 to {} and 255",
+       checked.path.string(), checked.kind, *wrong, at % width, at / width, classes, classes);
+}
+
+void CheckOutFolder(const fs::path& out,
+                    std::initializer_list<std::pair<const char*, const fs::path*>> inputs) {
+  if (!FileIsThere(out)) return;
+  if (!fs::is_directory(out)) Fail("--out {}: not a folder", out.string());
+  for (const auto& [option, folder] : inputs) {
+    std::error_code ignored;
+    if (fs::equivalent(out, *folder, ignored))
+      Fail("--out {}: is the folder of {} too, whose files would be overwritten", out.string(),
+           option);
+  }
+}
+
+ClassNames ClassesOrVoc(const fs::path& path) {
+  return path.empty() ? ClassNames::Voc() : ClassNames::Read(path);
+}
+
+void MaskCounts::Add(const ImageU8& mask) {
+  const auto ignored =
+      static_cast<uint64_t>(std::count(mask.values().begin(), mask.values().end(), kIgnoreLabel));
+  ++images;
+  if (ignored == mask.pixels()) ++wholly_ignored;
+  pixels += mask.pixels();
+  ignored_pixels += ignored;
+}
+
+double MaskCounts::ignored_share() const {
+  return pixels == 0 ? 0 : static_cast<double>(ignored_pixels) / static_cast<double>(pixels);
+}
+
+}  // namespace i2crc

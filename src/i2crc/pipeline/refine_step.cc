@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/pipeline/refine_step.h"
+
+#include <string>
+#include <vector>
+
+#include "i2crc/core/atomic_file.h"
+#include "i2crc/data/image_list.h"
+#include "i2crc/image/image_file.h"
+#include "i2crc/labels/label_rules.h"
+#include "i2crc/pipeline/image_set.h"
+#include "i2crc/pipeline/item_loop.h"
+
+namespace i2crc {
+namespace {
+
+// An image whose masks were found and agree in size.
+struct RefineItem {
+  std::string id;
+  std::vector<int> tags;
+  int height;
+  int width;
+};
+
+constexpr const char* kPrediction = "prediction";
+constexpr const char* kLabel = "label";
+
+RefineItem CheckItem(const RefineOptions& options, const ListedImage& listed) {
+  const std::string name = listed.id + ".png";
+  const SizedFile prediction = CheckMask(options.predictions / name, kPrediction);
+  CheckSameSize(prediction, CheckMask(options.labels / name, kLabel));
+  return {listed.id, listed.tags, prediction.height, prediction.width};
+}
+
+std::vector<RefineItem> CheckItems(const RefineOptions& options, const ClassNames& classes,
+                                   Context& context) {
+  std::vector<RefineItem> items;
+  for (const ListedImage& listed : ReadImageList(options.list, classes)) {
+    context.CheckInterrupted();
+    TryItem(context, options.items.policy(), [&] { items.push_back(CheckItem(options, listed)); });
+  }
+  if (items.empty()) Fail("{}: no image of the list can be used", options.list.string());
+  return items;
+}
+
+ImageU8 MakeRefined(const RefineOptions& options, const RefineItem& item, int classes) {
+  const std::string name = item.id + ".png";
+  const ImageU8 prediction =
+      ReadCheckedMask({options.predictions / name, kPrediction, item.height, item.width}, classes);
+  const ImageU8 label =
+      ReadCheckedMask({options.labels / name, kLabel, item.height, item.width}, classes);
+  return RefineLabel(prediction, label, item.tags, options.min_foreground);
+}
+
+}  // namespace
+
+void Describe(RefineOptions& o, OptionSet& set) {
+  set.Add("predictions", &o.predictions, "Folder of masks ID.png that a network predicted")
+      .Required()
+      .Value("DIR")
+      .Group("Data");
+  set.Add("labels", &o.labels, "Folder of initial labels ID.png")
+      .Required()
+      .Value("DIR")
+      .Group("Data");
+  set.Add("list", &o.list, "Lines of an ID and its tags").Required().Value("FILE").Group("Data");
+  set.Add("out", &o.out, "Folder for the masks ID.png").Required().Value("DIR").Group("Data");
+  set.Add("classes", &o.classes, "Class names, one a line; default: VOC's")
+      .Value("FILE")
+      .Group("Data");
+  set.Add("min-foreground", &o.min_foreground,
+          "A mask with a smaller share of foreground is ignored as a whole")
+      .Range(0, 1)
+      .Group("Rules");
+  Describe(o.items, set);
+}
+
+RefineResult RunRefine(const RefineOptions& options, Context& context) {
+  CheckFolder(options.predictions, "--predictions");
+  CheckFolder(options.labels, "--labels");
+  CheckOutFolder(options.out,
+                 {{"--predictions", &options.predictions}, {"--labels", &options.labels}});
+  const ClassNames classes = ClassesOrVoc(options.classes);
+  const std::vector<RefineItem> items = CheckItems(options, classes, context);
+
+  context.WorkBegins();
+  MakeFolder(options.out);
+  RefineResult result;
+  const auto item = [&](int64_t i) -> const RefineItem& { return items[static_cast<size_t>(i)]; };
+  ForEachItem<ImageU8>(
+      "refine", static_cast<int64_t>(items.size()), options.items,
+      {.make = [&](int64_t i) { return MakeRefined(options, item(i), classes.count()); },
+       .write =
+           [&](int64_t i, const ImageU8& mask) {
+             WriteMaskPng(OutputPath(options.out, item(i).id, ".png"), mask, VocPalette());
+           },
+       .take = [&](int64_t, const ImageU8& mask) { result.Add(mask); }},
+      context);
+  return result;
+}
+
+}  // namespace i2crc
