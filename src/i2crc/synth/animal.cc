@@ -128,7 +128,7 @@ void AddHead(Animal& animal, Random& random) {
   const float b = animal.height;
   // Torso, limbs and neck cover about 1.2 times the torso's ellipse; ears add a tenth to the head's
   // disc.
-  const auto share = static_cast<float>(random.Uniform(0.14, 0.19));
+  const auto share = static_cast<float>(random.Uniform(0.16, 0.22));
   const float r = std::sqrt(share * 1.25F * a * b);
   const float x = a + 0.35F * r;
   const float y = animal.bend * a - static_cast<float>(random.Uniform(0.1, 0.8)) * b;

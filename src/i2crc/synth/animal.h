@@ -43,7 +43,7 @@ struct Animal {
   float squareness = 0;    // 0 ellipse … 1 superellipse of degree 4
   float bend = 0;          // the back's curve: y += bend·x²/length
   float taper = 0;         // height grows by this share towards the head
-  std::vector<Bar> limbs;  // neck, legs, tail, ears' hide-coloured parts: united with the body
+  std::vector<Bar> limbs;  // neck, legs, tail: united with the body
   Point head;              // in the animal's frame
   float head_radius = 0;
   Point head_tilt{1, 0};    // unit vector of the pattern's u axis in the animal's frame

@@ -30,8 +30,8 @@ struct Scene {
 
 namespace synth {
 
-// A flat thing on the ground: a distractor in a head's colour, but without a pattern, or clutter in
-// the ground's own.
+// A flat thing on the ground: a distractor in a head's colour, somewhat dulled and without a
+// pattern, or clutter in the ground's own.
 struct Thing {
   enum class Shape { kDisc, kSquare, kTriangle, kTwig } shape = Shape::kDisc;
   Point centre;

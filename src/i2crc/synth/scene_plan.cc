@@ -90,7 +90,7 @@ bool AllWellSeen(const std::vector<Animal>& animals, const std::vector<Stencil>&
 // Draws poses until all are well seen; crowded scenes get smaller animals as attempts go on.
 std::vector<Animal> DrawAnimals(const std::vector<int>& cast, int size, uint64_t seed,
                                 int64_t index) {
-  constexpr double kGirths[][2] = {{20, 38}, {17, 28}, {14.5, 22}};
+  constexpr double kGirths[][2] = {{26, 42}, {21, 31}, {17, 24}};
   const auto& girths = kGirths[cast.size() - 1];
   constexpr int kAttempts = 1000;
   for (uint64_t attempt = 0; attempt < kAttempts; ++attempt) {
@@ -132,12 +132,13 @@ void AddThings(ScenePlan& plan, Random random) {
     thing.colour = ground.ClutterColour(static_cast<float>(random.Uniform()));
     plan.clutter.push_back(thing);
   }
-  const int64_t distractors = 1 + random.Below(4);
+  const int64_t distractors = random.Below(4);
   for (int64_t i = 0; i < distractors; ++i) {
     Thing thing = DrawThing(3.0, 7.0, 3, random);
     const HeadStyle& style = SpeciesOf(static_cast<int>(random.Below(kClasses))).head;
     const Colour colour = random.Below(2) == 0 ? style.base : style.mark;
-    thing.colour = Scaled(colour, static_cast<float>(random.Uniform(0.85, 1.1)));
+    const Colour dull = ground.ClutterColour(static_cast<float>(random.Uniform()));
+    thing.colour = Mix(colour, dull, static_cast<float>(random.Uniform(0.15, 0.5)));
     plan.distractors.push_back(thing);
   }
 }

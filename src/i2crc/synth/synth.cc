@@ -77,6 +77,8 @@ void CheckFolder(const SynthOptions& options, const Folder& folder) {
   fs::directory_iterator entries(path, error);
   if (error) Fail("{}: {}", path.string(), error.message());
   for (const fs::directory_entry& entry : entries) {
+    // Files that a killed run left half written are hidden, and nothing reads them.
+    if (entry.path().filename().native().front() == '.') continue;
     if (!Belongs(entry.path(), folder, options.images))
       Fail("{}: belongs to another dataset; choose another --out or remove it",
            entry.path().string());

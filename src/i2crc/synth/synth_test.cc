@@ -175,6 +175,7 @@ TEST(WriteSynth, CanBeWrittenOverItself) {
   TempDir dir;
   Context context;
   WriteSynth(SmallSet(dir.path()), 2, context);
+  WriteBytes(dir / "JPEGImages" / ".scene_00000.jpg.tmp.123", "half");
   const auto before = Tree(dir.path());
   WriteSynth(SmallSet(dir.path()), 2, context);
   EXPECT_EQ(Tree(dir.path()), before);
