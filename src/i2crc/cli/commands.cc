@@ -4,7 +4,9 @@
 namespace i2crc {
 
 std::vector<Command> AllCommands() {
-  return {TrainClsCommand(), CamCommand(), TrainSegCommand(), PredictCommand()};
+  return {SaliencyCommand(), TrainClsCommand(), CamCommand(),    LabelCommand(),
+          TrainSegCommand(), PredictCommand(),  RefineCommand(), EvalCommand(),
+          WeightsCommand(),  SynthCommand(),    RunCommand(),    DemoCommand()};
 }
 
 }  // namespace i2crc

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -74,8 +75,16 @@ int RunCommandLine(const std::vector<Command>& commands, const Command& command,
   } catch (const Interrupted&) {
     log->error("interrupted; the same command goes on from here");
     return kInterrupted;
-  } catch (const std::exception& error) {
+  } catch (const Error& error) {
     log->error("{}", error.what());
+    return work_began ? kFailed : kBadInput;
+  } catch (const std::bad_alloc&) {
+    log->error("out of memory");
+    return work_began ? kFailed : kBadInput;
+  } catch (const std::exception& error) {
+    // A bug of ours or of a library; libtorch puts a stack trace behind its first line.
+    const std::string what = error.what();
+    log->error("{}", what.substr(0, what.find('\n')));
     return work_began ? kFailed : kBadInput;
   }
 }

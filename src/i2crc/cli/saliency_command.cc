@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/cli/command.h"
+#include "i2crc/pipeline/saliency_step.h"
+
+namespace i2crc {
+
+Command SaliencyCommand() {
+  return MakeCommand<SaliencyOptions>(
+      {.name = "saliency",
+       .summary = "saliency maps of photographs by a detector given as ONNX",
+       .details =
+           "Writes OUT/ID.png, 8-bit grey in the photograph's size, 255 where it is most salient.",
+       .positionals = {}},
+      [](const SaliencyOptions& options, const ParsedCommandLine&, Context& context) {
+        const SaliencyResult result = RunSaliency(options, context);
+        context.log().info("saliency: {} maps in {}", result.images, options.out.string());
+        if (result.blank > 0)
+          context.log().warn("{} of the maps show nothing salient", result.blank);
+        return 0;
+      });
+}
+
+}  // namespace i2crc

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/pipeline/demo_step.h"
+
+#include <algorithm>
+
+#include "i2crc/core/atomic_file.h"
+#include "i2crc/core/error.h"
+#include "i2crc/pipeline/demo_config.h"
+#include "i2crc/pipeline/run_stages.h"
+#include "i2crc/pipeline/run_step.h"
+#include "i2crc/synth/synth.h"
+
+namespace fs = std::filesystem;
+
+namespace i2crc {
+namespace {
+
+RunConfiguration Configure(const DemoOptions& options) {
+  const fs::path config = options.out / "demo.toml";
+  const TomlFile file = TomlFile::Parse(kDemoConfig, config.string(), options.out);
+  RunOptions run;
+  OptionSet set;
+  Describe(run, set);
+  file.Apply("run", set);
+  run.seed = options.seed;
+  run.items = options.items;
+  run.compute = options.compute;
+  return ReadRunConfiguration(file, run);
+}
+
+// The baseline: the same attention network and steps without the relation losses.
+std::vector<Stage> PlainCamStages(const RunConfiguration& c) {
+  TrainClsOptions train = c.train_cls;
+  train.relation = {0, 0, 0};
+  train.out = c.run.out / "train-cls-plain";
+  CamOptions cam = c.cam;
+  cam.checkpoint = train.out / "checkpoint.safetensors";
+  cam.out = c.run.out / "cam-plain";
+  EvalOptions eval = c.eval;
+  eval.list = c.run.train;
+  eval.predictions.clear();
+  eval.cams = cam.out;
+  eval.json.clear();
+  return {TrainClsStage("train-cls-plain", train, ""),
+          CamStage("cam-plain", cam, "train-cls-plain", ScoreAgainstTruth(eval))};
+}
+
+// The ceiling: the second segmentation network and its schedule on the true masks.
+std::vector<Stage> CeilingStages(const RunConfiguration& c) {
+  TrainSegOptions train = c.train_seg_2;
+  train.labels = c.run.truth;
+  train.out = c.run.out / "train-seg-truth";
+  PredictOptions predict = c.predict_val;
+  predict.checkpoint = train.out / "checkpoint.safetensors";
+  predict.out = c.run.out / "predict-truth";
+  EvalOptions eval = c.eval;
+  eval.predictions = predict.out;
+  eval.json.clear();
+  return {TrainSegStage("train-seg-truth", train, ""),
+          PredictStage("predict-truth", predict, "train-seg-truth", ScoreAgainstTruth(eval))};
+}
+
+double MeanIou(const std::vector<StageOutcome>& outcomes, const std::string& stage) {
+  for (const StageOutcome& outcome : outcomes)
+    if (outcome.name == stage && outcome.scores) return (*outcome.scores)["mean_iou"].get<double>();
+  return 0;
+}
+
+double Seconds(const std::vector<StageOutcome>& outcomes, const std::vector<std::string>& stages) {
+  double sum = 0;
+  for (const StageOutcome& outcome : outcomes)
+    if (std::find(stages.begin(), stages.end(), outcome.name) != stages.end())
+      sum += outcome.seconds;
+  return sum;
+}
+
+std::string Table(const DemoResult& result, const std::vector<StageOutcome>& outcomes,
+                  bool attention_only) {
+  std::string table = fmt::format("{:<58} {:>6} {:>9}\n", "", "mIoU %", "seconds");
+  const auto row = [&](const std::string& what, double score,
+                       const std::vector<std::string>& stages) {
+    table +=
+        fmt::format("{:<58} {:>6.1f} {:>9.1f}\n", what, 100 * score, Seconds(outcomes, stages));
+  };
+  row("attention maps without relation losses (train, best cut)", result.cam_plain,
+      {"train-cls-plain", "cam-plain"});
+  row("attention maps with relation losses (train, best cut)", result.cam, {"train-cls", "cam"});
+  row("initial labels (train)", result.initial_labels, {"label"});
+  if (!attention_only) {
+    row("refined labels (train)", result.refined_labels,
+        {"train-seg-1", "predict-train", "refine"});
+    row("final network (val)", result.final_network, {"train-seg-2", "predict-val", "eval"});
+    row("ceiling: the same network on the true masks (val)", result.ceiling,
+        {"train-seg-truth", "predict-truth"});
+    table += fmt::format("the final network reaches {:.1f} % of its ceiling\n",
+                         result.ceiling > 0 ? 100 * result.final_network / result.ceiling : 0.0);
+  }
+  return table;
+}
+
+}  // namespace
+
+void Describe(DemoOptions& o, OptionSet& set) {
+  set.Add("out", &o.out, "Folder for scenes, run and summary").Value("DIR").Group("Data");
+  set.Add("images", &o.images, "Scenes, three quarters of them to train on")
+      .Range(16, 100000)
+      .Group("Data");
+  set.Add("size", &o.size, "Pixels along a scene's side").Range(32, 1024).Group("Data");
+  set.Add("scene-seed", &o.scene_seed, "Decides the scenes").Group("Data");
+  set.Add("attention-only", &o.attention_only, "Stages 1 to 3 and their baseline only")
+      .Group("Stages");
+  set.Add("seed", &o.seed, "Of every stage that draws").Group("General");
+  Describe(o.items, set);
+  Describe(o.compute, set);
+}
+
+DemoResult RunDemo(const DemoOptions& options, Context& context) {
+  RunConfiguration c = Configure(options);
+  if (options.attention_only) c.run.to = "label";
+  context.WorkBegins();
+  MakeFolder(options.out);
+  WriteFileAtomically(options.out / "demo.toml", kDemoConfig);
+  SynthOptions synth;
+  synth.out = options.out / "data";
+  synth.images = options.images;
+  synth.size = options.size;
+  synth.seed = options.scene_seed;
+  WriteSynth(synth, ThreadCount(options.items.threads), context);
+
+  std::vector<Stage> stages = PlainCamStages(c);
+  for (Stage& stage : MakeStages(c)) stages.push_back(std::move(stage));
+  if (!options.attention_only)
+    for (Stage& stage : CeilingStages(c)) stages.push_back(std::move(stage));
+  const std::vector<StageOutcome> outcomes = RunRun(c, stages, context);
+
+  DemoResult result;
+  result.cam_plain = MeanIou(outcomes, "cam-plain");
+  result.cam = MeanIou(outcomes, "cam");
+  result.initial_labels = MeanIou(outcomes, "label");
+  result.refined_labels = MeanIou(outcomes, "refine");
+  result.final_network = MeanIou(outcomes, "predict-val");
+  result.ceiling = MeanIou(outcomes, "predict-truth");
+  result.table = Table(result, outcomes, options.attention_only);
+  WriteFileAtomically(options.out / "summary.txt", result.table);
+  return result;
+}
+
+}  // namespace i2crc

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/pipeline/run_stages.h"
+
+#include "i2crc/data/image_list.h"
+#include "i2crc/pipeline/training_setup.h"
+
+namespace fs = std::filesystem;
+
+namespace i2crc {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// The value of every option that decides a result.
+template <typename Options>
+Json Settings(Options options) {
+  OptionSet set;
+  Describe(options, set);
+  return TrainingSettings(set);
+}
+
+// Files of an input that are there, for the IDs of a list.
+StageInput FilesOf(const std::string& name, const fs::path& folder,
+                   const std::vector<ListedImage>& ids, const std::string& suffix,
+                   const std::string& made_by) {
+  StageInput input{name, {}, folder, made_by};
+  for (const ListedImage& listed : ids) {
+    const fs::path file = folder / (listed.id + suffix);
+    if (fs::exists(file)) input.files.push_back(file);
+  }
+  return input;
+}
+
+StageInput Photographs(const fs::path& folder, const std::vector<ListedImage>& ids) {
+  StageInput input{"images", {}, folder, ""};
+  for (const ListedImage& listed : ids) {
+    try {
+      input.files.push_back(FindPhotograph(folder, listed.id));
+    } catch (const Error&) {
+      // What is missing is the stage's to say, or to skip.
+    }
+  }
+  return input;
+}
+
+// Every ID_k.png of the listed tags.
+StageInput AttentionMaps(const fs::path& folder, const std::vector<ListedImage>& images) {
+  StageInput input{"cams", {}, folder, "cam"};
+  for (const ListedImage& image : images)
+    for (const int tag : image.tags) {
+      const fs::path file = folder / fmt::format("{}_{}.png", image.id, tag);
+      if (fs::exists(file)) input.files.push_back(file);
+    }
+  return input;
+}
+
+StageInput File(const std::string& name, const fs::path& path, const std::string& made_by = "") {
+  StageInput input{name, {}, {}, made_by};
+  if (!path.empty() && fs::exists(path)) input.files.push_back(path);
+  return input;
+}
+
+}  // namespace
+
+// Scores against the truth, where every image of the list has one.
+StageScorer ScoreAgainstTruth(const EvalOptions& eval) {
+  return [eval](Context& context) -> std::optional<ScoreReport> {
+    if (eval.truth.empty()) return std::nullopt;
+    size_t missing = 0;
+    const auto ids = ReadImageIds(eval.list);
+    for (const ListedImage& listed : ids) missing += !fs::exists(eval.truth / (listed.id + ".png"));
+    if (missing > 0) {
+      context.log().info("not scored: {} of {} images have no truth", missing, ids.size());
+      return std::nullopt;
+    }
+    return RunEval(eval, context).report;
+  };
+}
+
+Stage SaliencyStage(const SaliencyOptions& options) {
+  return {"saliency",
+          options.out,
+          Settings(options),
+          [options] {
+            return std::vector<StageInput>{File("model", options.model), File("list", options.list),
+                                           Photographs(options.images, ReadImageIds(options.list))};
+          },
+          [options](Context& context) { RunSaliency(options, context); },
+          {}};
+}
+
+Stage TrainClsStage(const std::string& name, const TrainClsOptions& options,
+                    const std::string& saliency_by) {
+  return {name,
+          options.out,
+          Settings(options),
+          [options, saliency_by] {
+            const auto ids = ReadImageIds(options.list);
+            return std::vector<StageInput>{
+                File("list", options.list), File("classes", options.classes),
+                File("weights", options.weights), Photographs(options.images, ids),
+                FilesOf("saliency", options.saliency, ids, ".png", saliency_by)};
+          },
+          [options](Context& context) { RunTrainCls(options, context); },
+          {}};
+}
+
+Stage CamStage(const std::string& name, const CamOptions& options, const std::string& network_by,
+               StageScorer score) {
+  return {name,
+          options.out,
+          Settings(options),
+          [options, network_by] {
+            return std::vector<StageInput>{File("list", options.list),
+                                           File("checkpoint", options.checkpoint, network_by),
+                                           Photographs(options.images, ReadImageIds(options.list))};
+          },
+          [options](Context& context) { RunCam(options, context); },
+          std::move(score)};
+}
+
+Stage LabelStage(const LabelOptions& options, const std::string& saliency_by, StageScorer score) {
+  return {"label",
+          options.out,
+          Settings(options),
+          [options, saliency_by] {
+            const auto images = ReadImageList(options.list, ReadClasses(options.classes));
+            return std::vector<StageInput>{
+                File("list", options.list), AttentionMaps(options.cams, images),
+                FilesOf("saliency", options.saliency, images, ".png", saliency_by)};
+          },
+          [options](Context& context) { RunLabel(options, context); },
+          std::move(score)};
+}
+
+Stage TrainSegStage(const std::string& name, const TrainSegOptions& options,
+                    const std::string& labels_by) {
+  return {name,
+          options.out,
+          Settings(options),
+          [options, labels_by] {
+            const auto ids = ReadImageIds(options.list);
+            return std::vector<StageInput>{
+                File("list", options.list), File("classes", options.classes),
+                File("weights", options.weights), Photographs(options.images, ids),
+                FilesOf("labels", options.labels, ids, ".png", labels_by)};
+          },
+          [options](Context& context) { RunTrainSeg(options, context); },
+          {}};
+}
+
+Stage PredictStage(const std::string& name, const PredictOptions& options,
+                   const std::string& network_by, StageScorer score) {
+  return {name,
+          options.out,
+          Settings(options),
+          [options, network_by] {
+            return std::vector<StageInput>{File("list", options.list),
+                                           File("checkpoint", options.checkpoint, network_by),
+                                           Photographs(options.images, ReadImageIds(options.list))};
+          },
+          [options](Context& context) { RunPredict(options, context); },
+          std::move(score)};
+}
+
+Stage RefineStage(const RefineOptions& options, StageScorer score) {
+  return {"refine",
+          options.out,
+          Settings(options),
+          [options] {
+            const auto ids = ReadImageIds(options.list);
+            return std::vector<StageInput>{
+                File("list", options.list),
+                FilesOf("predictions", options.predictions, ids, ".png", "predict-train"),
+                FilesOf("labels", options.labels, ids, ".png", "label")};
+          },
+          [options](Context& context) { RunRefine(options, context); },
+          std::move(score)};
+}
+
+Stage EvalStage(const EvalOptions& options) {
+  return {"eval",
+          options.json.parent_path(),
+          Settings(options),
+          [options] {
+            const auto ids = ReadImageIds(options.list);
+            return std::vector<StageInput>{
+                File("list", options.list),
+                FilesOf("predictions", options.predictions, ids, ".png", "predict-val"),
+                FilesOf("truth", options.truth, ids, ".png", "")};
+          },
+          [options](Context& context) { RunEval(options, context); },
+          {}};
+}
+
+}  // namespace i2crc

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "i2crc/pipeline/cam_step.h"
+#include "i2crc/pipeline/eval_step.h"
+#include "i2crc/pipeline/label_step.h"
+#include "i2crc/pipeline/predict_step.h"
+#include "i2crc/pipeline/refine_step.h"
+#include "i2crc/pipeline/saliency_step.h"
+#include "i2crc/pipeline/stage.h"
+#include "i2crc/pipeline/train_cls_step.h"
+#include "i2crc/pipeline/train_seg_step.h"
+
+namespace i2crc {
+
+// Every step of the pipeline as a stage of a run. The options name the stage's folder (out) and its
+// inputs; X_by names the stage that makes an input, "" where it is the user's own.
+using StageScorer = std::function<std::optional<ScoreReport>(Context&)>;
+
+// Scores with these options where every image of the list has a truth, otherwise says that it does
+// not.
+StageScorer ScoreAgainstTruth(const EvalOptions& eval);
+
+Stage SaliencyStage(const SaliencyOptions& options);
+Stage TrainClsStage(const std::string& name, const TrainClsOptions& options,
+                    const std::string& saliency_by);
+Stage CamStage(const std::string& name, const CamOptions& options, const std::string& network_by,
+               StageScorer score);
+Stage LabelStage(const LabelOptions& options, const std::string& saliency_by, StageScorer score);
+Stage TrainSegStage(const std::string& name, const TrainSegOptions& options,
+                    const std::string& labels_by);
+Stage PredictStage(const std::string& name, const PredictOptions& options,
+                   const std::string& network_by, StageScorer score);
+Stage RefineStage(const RefineOptions& options, StageScorer score);
+// The final score; its folder is that of options.json.
+Stage EvalStage(const EvalOptions& options);
+
+}  // namespace i2crc

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/pipeline/run_step.h"
+
+#include <spdlog/sinks/basic_file_sink.h>
+
+#include <algorithm>
+
+#include "i2crc/core/atomic_file.h"
+#include "i2crc/core/checksum.h"
+#include "i2crc/data/image_list.h"
+#include "i2crc/pipeline/image_set.h"
+#include "i2crc/pipeline/run_stages.h"
+#include "i2crc/pipeline/run_versions.h"
+#include "i2crc/pipeline/training_setup.h"
+
+namespace fs = std::filesystem;
+
+namespace i2crc {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Fills one stage's options: what [run] says for all first, then each section in turn.
+template <typename Options>
+void Fill(Options& options, const TomlFile& file, const std::vector<std::string>& sections,
+          const RunOptions& run, const std::vector<std::string>& own_paths = {}) {
+  OptionSet set;
+  Describe(options, set);
+  const auto take = [&](const char* name, const Json& value) {
+    if (Option* option = set.Find(name)) option->SetFromJson(value, {});
+  };
+  take("seed", run.seed);
+  take("threads", run.items.threads);
+  take("on-error", run.items.on_error);
+  take("device", run.compute.device);
+  take("precision", run.compute.precision);
+  take("loader-threads", run.compute.loader_threads);
+  Json paths = Json::object();
+  for (const Option& option : set.options())
+    if (option.is_path()) paths[option.name()] = option.ToJson();
+  for (const std::string& section : sections) {
+    file.Apply(section, set);
+    for (const Option& option : set.options())
+      if (option.is_path() && option.ToJson() != paths[option.name()] &&
+          std::find(own_paths.begin(), own_paths.end(), option.name()) == own_paths.end())
+        Fail("{}: [{}] {} is decided by the run; set it under [run] or leave it out",
+             file.path().string(), section, option.name());
+  }
+}
+
+void JoinFolders(RunConfiguration& c) {
+  const RunOptions& run = c.run;
+  const bool makes_saliency = !c.saliency.model.empty();
+  const fs::path saliency = makes_saliency ? run.out / "saliency" : run.saliency;
+  c.saliency.images = c.train_cls.images = c.cam.images = run.images;
+  c.saliency.list = c.train_cls.list = c.cam.list = c.label.list = c.refine.list = run.train;
+  c.saliency.out = run.out / "saliency";
+  c.train_cls.saliency = c.label.saliency = saliency;
+  c.train_cls.classes = c.label.classes = c.refine.classes = c.eval.classes = run.classes;
+  c.train_cls.out = run.out / "train-cls";
+  c.cam.checkpoint = c.train_cls.out / "checkpoint.safetensors";
+  c.cam.out = c.label.cams = run.out / "cam";
+  c.label.out = run.out / "label";
+  for (auto* seg : {&c.train_seg_1, &c.train_seg_2}) {
+    seg->images = run.images;
+    seg->list = run.train;
+    seg->classes = run.classes;
+  }
+  c.train_seg_1.labels = c.refine.labels = c.label.out;
+  c.train_seg_1.out = run.out / "train-seg-1";
+  c.predict_train.images = c.predict_val.images = run.images;
+  c.predict_train.list = run.train;
+  c.predict_train.checkpoint = c.train_seg_1.out / "checkpoint.safetensors";
+  c.predict_train.out = c.refine.predictions = run.out / "predict-train";
+  c.refine.out = c.train_seg_2.labels = run.out / "refine";
+  c.train_seg_2.out = run.out / "train-seg-2";
+  c.predict_val.list = c.eval.list = run.val;
+  c.predict_val.checkpoint = c.train_seg_2.out / "checkpoint.safetensors";
+  c.predict_val.out = c.eval.predictions = run.out / "predict-val";
+  c.eval.truth = run.truth;
+  c.eval.json = run.out / "eval" / "report.json";
+}
+
+// The configuration's evaluation, of other files and without a threshold to miss.
+StageScorer ScoreOf(const RunConfiguration& c, const fs::path& predictions, const fs::path& cams,
+                    const fs::path& list) {
+  EvalOptions eval = c.eval;
+  eval.predictions = predictions;
+  eval.cams = cams;
+  eval.list = list;
+  eval.json.clear();
+  eval.min_miou = 0;
+  return ScoreAgainstTruth(eval);
+}
+
+std::vector<Stage> AllStages(const RunConfiguration& c) {
+  const std::string saliency_by = c.saliency.model.empty() ? "" : "saliency";
+  const auto score = [&](const fs::path& predictions) {
+    return ScoreOf(c, predictions, {}, c.run.train);
+  };
+  std::vector<Stage> stages;
+  if (!saliency_by.empty()) stages.push_back(SaliencyStage(c.saliency));
+  stages.push_back(TrainClsStage("train-cls", c.train_cls, saliency_by));
+  stages.push_back(CamStage("cam", c.cam, "train-cls", ScoreOf(c, {}, c.cam.out, c.run.train)));
+  stages.push_back(LabelStage(c.label, saliency_by, score(c.label.out)));
+  stages.push_back(TrainSegStage("train-seg-1", c.train_seg_1, "label"));
+  stages.push_back(
+      PredictStage("predict-train", c.predict_train, "train-seg-1", score(c.predict_train.out)));
+  stages.push_back(RefineStage(c.refine, score(c.refine.out)));
+  stages.push_back(TrainSegStage("train-seg-2", c.train_seg_2, "refine"));
+  if (!c.run.val.empty()) {
+    stages.push_back(PredictStage("predict-val", c.predict_val, "train-seg-2",
+                                  ScoreOf(c, c.predict_val.out, {}, c.run.val)));
+    if (!c.run.truth.empty()) stages.push_back(EvalStage(c.eval));
+  }
+  return stages;
+}
+
+size_t StageIndex(const std::string& name, const std::string& option) {
+  const auto& names = StageNames();
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end())
+    Fail("{}: '{}' is no stage; stages are {}", option, name, fmt::join(names, ", "));
+  return static_cast<size_t>(found - names.begin());
+}
+
+void CheckInputs(const RunConfiguration& c) {
+  CheckFolder(c.run.images, "[run] images");
+  if (c.saliency.model.empty()) {
+    if (c.run.saliency.empty())
+      Fail(
+          "[run] saliency names a folder of maps, or [saliency] model a detector: neither is "
+          "given");
+    CheckFolder(c.run.saliency, "[run] saliency");
+  }
+  if (!c.run.truth.empty()) CheckFolder(c.run.truth, "[run] truth");
+  const ClassNames classes = ReadClasses(c.run.classes);
+  ReadImageList(c.run.train, classes);
+  if (!c.run.val.empty()) ReadImageIds(c.run.val);
+  for (const fs::path& weights :
+       {c.train_cls.weights, c.train_seg_1.weights, c.train_seg_2.weights, c.saliency.model})
+    if (!weights.empty() && !fs::is_regular_file(weights))
+      Fail("{}: no such file", weights.string());
+}
+
+}  // namespace
+
+void Describe(RunOptions& o, OptionSet& set) {
+  set.Add("out", &o.out, "The run directory").Required().Value("DIR").Group("Data");
+  set.Add("images", &o.images, "Folder of photographs").Required().Value("DIR").Group("Data");
+  set.Add("saliency", &o.saliency, "Folder of saliency maps; or [saliency] model makes them")
+      .Value("DIR")
+      .Group("Data");
+  set.Add("train", &o.train, "Lines of an ID and its tags, to train on")
+      .Required()
+      .Value("FILE")
+      .Group("Data");
+  set.Add("val", &o.val, "Lines of an ID, to predict at the end").Value("FILE").Group("Data");
+  set.Add("truth", &o.truth, "Folder of true masks, for scoring only").Value("DIR").Group("Data");
+  set.Add("classes", &o.classes, "Class names, one a line; default: VOC's twenty")
+      .Value("FILE")
+      .Group("Data");
+  set.Add("from", &o.from, "First stage to look at; those before it must be done")
+      .Value("STAGE")
+      .Group("Stages");
+  set.Add("to", &o.to, "Last stage to do").Value("STAGE").Group("Stages");
+  set.Add("dry-run", &o.dry_run, "Print what would be done and why, and do nothing")
+      .Group("Stages");
+  set.Add("seed", &o.seed, "Of every stage that draws").Group("General");
+  Describe(o.items, set);
+  Describe(o.compute, set);
+}
+
+const std::vector<std::string>& StageNames() {
+  static const std::vector<std::string> names = {
+      "saliency",      "train-cls", "cam",         "label",       "train-seg-1",
+      "predict-train", "refine",    "train-seg-2", "predict-val", "eval"};
+  return names;
+}
+
+RunConfiguration ReadRunConfiguration(const TomlFile& file, const RunOptions& run) {
+  RunConfiguration c;
+  c.run = run;
+  Fill(c.saliency, file, {"saliency"}, run, {"model"});
+  Fill(c.train_cls, file, {"train-cls"}, run, {"weights"});
+  Fill(c.cam, file, {"cam"}, run);
+  Fill(c.label, file, {"label"}, run);
+  Fill(c.train_seg_1, file, {"train-seg", "train-seg-1"}, run, {"weights"});
+  Fill(c.train_seg_2, file, {"train-seg", "train-seg-2"}, run, {"weights"});
+  Fill(c.predict_train, file, {"predict"}, run);
+  Fill(c.predict_val, file, {"predict"}, run);
+  Fill(c.refine, file, {"refine"}, run);
+  Fill(c.eval, file, {"eval"}, run);
+  JoinFolders(c);
+  return c;
+}
+
+std::vector<Stage> MakeStages(const RunConfiguration& configuration) {
+  const RunOptions& run = configuration.run;
+  const size_t first = run.from.empty() ? 0 : StageIndex(run.from, "--from");
+  const size_t last = run.to.empty() ? StageNames().size() - 1 : StageIndex(run.to, "--to");
+  if (first > last) Fail("--from {} comes after --to {}", run.from, run.to);
+  std::vector<Stage> kept;
+  std::vector<Stage> stages = AllStages(configuration);
+  for (Stage& stage : stages) {
+    const size_t index = StageIndex(stage.name, "stage");
+    if (index < first && !fs::exists(stage.out / "stage.json"))
+      Fail("--from {}: {} was not done yet", run.from, stage.name);
+    if (index >= first && index <= last) kept.push_back(std::move(stage));
+  }
+  return kept;
+}
+
+nlohmann::ordered_json DescribeRun(const RunConfiguration& c) {
+  Json options = Json::object();
+  const auto add = [&](const std::string& name, auto copy) {
+    OptionSet set;
+    Describe(copy, set);
+    options[name] = set.ToJson();
+  };
+  add("run", c.run);
+  if (!c.saliency.model.empty()) add("saliency", c.saliency);
+  add("train-cls", c.train_cls);
+  add("cam", c.cam);
+  add("label", c.label);
+  add("train-seg-1", c.train_seg_1);
+  add("train-seg-2", c.train_seg_2);
+  add("predict", c.predict_val);
+  add("refine", c.refine);
+  add("eval", c.eval);
+  Json checksums = Json::object();
+  for (const auto& [name, path] : {std::pair{"train", c.run.train},
+                                   {"val", c.run.val},
+                                   {"classes", c.run.classes},
+                                   {"saliency model", c.saliency.model},
+                                   {"train-cls weights", c.train_cls.weights},
+                                   {"train-seg-1 weights", c.train_seg_1.weights},
+                                   {"train-seg-2 weights", c.train_seg_2.weights}})
+    if (!path.empty()) checksums[name] = FileChecksum(path);
+  return {{"versions", Versions()},
+          {"threads", ThreadCount(c.run.items.threads)},
+          {"seed", c.run.seed},
+          {"checksums", checksums},
+          {"options", options}};
+}
+
+std::vector<StageOutcome> RunRun(const RunConfiguration& configuration,
+                                 const std::vector<Stage>& stages, Context& context) {
+  CheckInputs(configuration);
+  // Where a stage's folder holds foreign files it is said before anything is written.
+  for (const Stage& stage : stages) PlanStage(stage);
+  const fs::path& out = configuration.run.out;
+  const Json description = DescribeRun(configuration);
+  context.WorkBegins();
+  MakeFolder(out);
+  WriteFileAtomically(out / "run.json", description.dump(1) + "\n");
+  try {
+    auto sinks = context.log().sinks();
+    sinks.push_back(
+        std::make_shared<spdlog::sinks::basic_file_sink_mt>((out / "run.log").string()));
+    auto log = std::make_shared<spdlog::logger>("i2crc", sinks.begin(), sinks.end());
+    log->set_level(context.log().level());
+    log->flush_on(spdlog::level::info);
+    context.SetLog(log);
+  } catch (const spdlog::spdlog_ex& error) {
+    Fail("{}: cannot write: {}", (out / "run.log").string(), error.what());
+  }
+  return RunStages(stages, out / "metrics.jsonl", context);
+}
+
+}  // namespace i2crc

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "i2crc/core/context.h"
+#include "i2crc/options/option_set.h"
+#include "i2crc/options/toml_file.h"
+#include "i2crc/pipeline/cam_step.h"
+#include "i2crc/pipeline/common_options.h"
+#include "i2crc/pipeline/eval_step.h"
+#include "i2crc/pipeline/label_step.h"
+#include "i2crc/pipeline/predict_step.h"
+#include "i2crc/pipeline/refine_step.h"
+#include "i2crc/pipeline/saliency_step.h"
+#include "i2crc/pipeline/stage.h"
+#include "i2crc/pipeline/train_cls_step.h"
+#include "i2crc/pipeline/train_seg_step.h"
+
+namespace i2crc {
+
+// The whole method, stages 1 to 6, into one run directory.
+struct RunOptions {
+  std::filesystem::path out, images, saliency, train, val, truth, classes;
+  uint64_t seed = 1;
+  std::string from, to;
+  bool dry_run = false;
+  ItemOptions items;
+  ComputeOptions compute;
+};
+void Describe(RunOptions& options, OptionSet& set);
+
+// Every stage's options as a configuration gives them: defaults, what [run] says for all, the
+// section of the stage.
+struct RunConfiguration {
+  RunOptions run;
+  SaliencyOptions saliency;
+  TrainClsOptions train_cls;
+  CamOptions cam;
+  LabelOptions label;
+  TrainSegOptions train_seg_1, train_seg_2;
+  PredictOptions predict_train, predict_val;
+  RefineOptions refine;
+  EvalOptions eval;
+};
+
+// The names of the stages in their order: saliency, train-cls, cam, label, train-seg-1,
+// predict-train, refine, train-seg-2, predict-val, eval.
+const std::vector<std::string>& StageNames();
+
+// Reads the sections of the stages and joins the stages' folders. Throws Error "FILE:LINE:COLUMN:
+// …" for what a section may not say, and names an option that the run itself decides ([train-cls]
+// images).
+RunConfiguration ReadRunConfiguration(const TomlFile& file, const RunOptions& run);
+
+// The stages of the configuration: those that it has inputs for (saliency only with a model,
+// predict-val with a val list, eval with truth besides), between --from and --to.
+std::vector<Stage> MakeStages(const RunConfiguration& configuration);
+
+// The configuration, versions, seed and checksums of the inputs, for run.json.
+nlohmann::ordered_json DescribeRun(const RunConfiguration& configuration);
+
+// Checks all inputs, writes OUT/run.json, OUT/run.log, OUT/metrics.jsonl and does the stages.
+std::vector<StageOutcome> RunRun(const RunConfiguration& configuration,
+                                 const std::vector<Stage>& stages, Context& context);
+
+}  // namespace i2crc

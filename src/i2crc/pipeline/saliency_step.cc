@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/pipeline/saliency_step.h"
+
+#include <algorithm>
+#include <system_error>
+#include <vector>
+
+#include "i2crc/core/atomic_file.h"
+#include "i2crc/core/error.h"
+#include "i2crc/core/prefetch.h"
+#include "i2crc/data/image_list.h"
+#include "i2crc/image/image_file.h"
+#include "i2crc/pipeline/image_set.h"
+#include "i2crc/saliency/detector.h"
+
+namespace fs = std::filesystem;
+
+namespace i2crc {
+namespace {
+
+struct SaliencyInput {
+  std::vector<float> planes;
+  int height = 0;  // of the photograph
+  int width = 0;
+  std::string failure;  // under --on-error skip: why the image is left out
+};
+
+SaliencyInput MakeInput(const SaliencyDetector& detector, const CheckedImage& image,
+                        OnError on_error) {
+  SaliencyInput input;
+  try {
+    const ImageU8 rgb = ReadPhotograph(image.photograph);
+    input.planes = detector.Input(rgb);
+    input.height = rgb.height();
+    input.width = rgb.width();
+  } catch (const Error& error) {
+    if (on_error == OnError::kStop) throw;
+    input.failure = error.what();
+  }
+  return input;
+}
+
+// A map has the name that a PNG photograph may have.
+void CheckOutIsNotImages(const SaliencyOptions& options) {
+  std::error_code not_there;
+  if (fs::equivalent(options.out, options.images, not_there))
+    Fail("--out {}: this is the folder of the photographs; maps need a folder of their own",
+         options.out.string());
+}
+
+}  // namespace
+
+void Describe(SaliencyOptions& o, OptionSet& set) {
+  std::vector<std::string> presets;
+  for (const DetectorPreset& preset : DetectorPresets()) presets.emplace_back(preset.name);
+  set.Add("model", &o.model, "Salient object detector as ONNX")
+      .Required()
+      .Value("FILE")
+      .Group("Data");
+  set.Add("images", &o.images, "Folder of photographs").Required().Value("DIR").Group("Data");
+  set.Add("list", &o.list, "Lines of an ID; default: the whole folder").Value("FILE").Group("Data");
+  set.Add("out", &o.out, "Folder for ID.png").Required().Value("DIR").Group("Data");
+  set.Add("preset", &o.preset,
+          "How photographs are normalised: u2net divides by their own largest value, plain by 255")
+      .OneOf(presets)
+      .Group("Input");
+  set.Add("input-size", &o.input_size,
+          "Side of the square that photographs are resized to; 0: the model's, 320 where u2net "
+          "leaves it open")
+      .Range(0, 4096)
+      .Group("Input");
+  Describe(o.items, set);
+  set.Add("loader-threads", &o.loader_threads,
+          "Threads that decode and resize images ahead; the result does not depend on them")
+      .Range(0, 256)
+      .Group("General");
+}
+
+SaliencyResult RunSaliency(const SaliencyOptions& options, Context& context) {
+  CheckFolder(options.images, "--images");
+  CheckOutIsNotImages(options);
+  const OnError on_error = options.items.policy();
+  SaliencyDetector detector({.model = options.model,
+                             .preset = options.preset,
+                             .input_size = options.input_size,
+                             .threads = ThreadCount(options.items.threads)});
+  const auto list = options.list.empty() ? ListFolder(options.images) : ReadImageIds(options.list);
+  const auto images = CheckImages(list, {.images = options.images}, on_error, context);
+
+  context.WorkBegins();
+  MakeFolder(options.out);
+  Prefetcher<SaliencyInput> inputs(
+      0, static_cast<int64_t>(images.size()), options.loader_threads, 2 + options.loader_threads,
+      [&](int64_t i) { return MakeInput(detector, images[static_cast<size_t>(i)], on_error); });
+  SaliencyResult result;
+  auto progress = context.StartProgress("saliency", static_cast<int64_t>(images.size()), "images");
+  for (const CheckedImage& image : images) {
+    context.CheckInterrupted();
+    const SaliencyInput input = inputs.Next();
+    progress->Advance();
+    if (!input.failure.empty()) {
+      context.LeaveOut(input.failure);
+      continue;
+    }
+    ImageU8 map;
+    const bool made = TryItem(context, on_error, [&] {
+      map = detector.Detect(input.planes, input.height, input.width, image.photograph.string());
+    });
+    if (!made) continue;
+    WriteGreyPng(OutputPath(options.out, image.id, ".png"), map);
+    ++result.images;
+    if (std::all_of(map.values().begin(), map.values().end(), [](uint8_t v) { return v == 0; }))
+      ++result.blank;
+  }
+  return result;
+}
+
+}  // namespace i2crc

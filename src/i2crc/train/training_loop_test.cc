@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/train/training_loop.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <cmath>
+#include <limits>
+
+#include "i2crc/core/random.h"
+#include "i2crc/losses/segmentation_loss.h"
+#include "support/test_dirs.h"
+
+namespace i2crc {
+namespace {
+
+constexpr int kSide = 24;
+constexpr int kLabels = 3;
+
+// Learns random masks of random images with a small LargeFOV, which has dropout.
+class RandomTask : public TrainingTask {
+ public:
+  explicit RandomTask(int64_t stop_at = -1, int64_t nan_at = -1)
+      : stop_at_(stop_at), nan_at_(nan_at) {}
+  int64_t steps() const override { return 7; }
+  int accumulate() const override { return 2; }
+  std::pair<int64_t, int64_t> SamplesOfBatch(int64_t batch) const override {
+    return {batch * 2, batch * 2 + 2};
+  }
+  Sample MakeSample(int64_t sample) const override {
+    Random random({9, static_cast<uint64_t>(sample)});
+    Sample made{ImageF32(kSide, kSide, 3), ImageU8(kSide, kSide, 1), {}};
+    for (float& v : made.image.values()) v = static_cast<float>(random.Normal());
+    for (uint8_t& v : made.map.values()) v = static_cast<uint8_t>(random.Below(kLabels));
+    return made;
+  }
+  int64_t Epoch(int64_t) const override { return 0; }
+  double Rate(int64_t step) const override { return 0.05 / static_cast<double>(step + 1); }
+  LossReport Backward(Network& network, const at::Tensor& images, const std::vector<Sample>& batch,
+                      double share) const override {
+    const at::Tensor logits = network.Forward(images);
+    const at::Tensor plain = logits.detach().contiguous();
+    std::vector<uint8_t> labels;
+    for (size_t n = 0; n < batch.size(); ++n)
+      for (int64_t i = 0; i < logits.size(2) * logits.size(3); ++i)
+        labels.push_back(batch[n].map.values()[static_cast<size_t>(i)]);
+    at::Tensor gradient = torch::empty_like(plain);
+    const double loss =
+        CrossEntropy({plain.data_ptr<float>(), static_cast<size_t>(plain.numel())}, labels,
+                     static_cast<int>(batch.size()), kLabels, static_cast<int>(logits.size(2)),
+                     static_cast<int>(logits.size(3)), share,
+                     {gradient.data_ptr<float>(), static_cast<size_t>(gradient.numel())});
+    logits.backward(gradient);
+    if (calls_ == stop_at_) Context::RequestInterrupt();
+    const bool is_nan = calls_ == nan_at_;
+    ++calls_;
+    return {is_nan ? std::numeric_limits<double>::quiet_NaN() : loss, {{"part", loss / 2}}};
+  }
+
+ private:
+  int64_t stop_at_, nan_at_;
+  mutable int64_t calls_ = 0;
+};
+
+class TrainingLoop : public ::testing::Test {
+ protected:
+  void SetUp() override { at::set_num_threads(1); }
+  void TearDown() override { Context::ClearInterrupt(); }
+
+  void Train(const std::filesystem::path& out, const TrainingTask& task, int loader_threads,
+             int64_t checkpoint_every = 3, const std::string& identity = "a") {
+    CheckpointInfo info;
+    info.spec = {.arch = "largefov-vgg16", .outputs = kLabels, .width = 0.0625};
+    info.classes = ClassNames({"cat", "dog"});
+    auto network = MakeNetwork(info.spec, 5);
+    network->Train();
+    Sgd sgd(network->Parameters(), {}, [](const NamedParameter&) { return 1.0; });
+    TrainingLoopOptions options;
+    options.title = "test";
+    options.out = out;
+    options.loader_threads = loader_threads;
+    options.checkpoint_every = checkpoint_every;
+    options.identity = {{"identity", identity}};
+    std::filesystem::create_directories(out);
+    Context context;
+    RunTraining(*network, sgd, task, info, options, context);
+  }
+
+  // The metrics without their times.
+  static std::string Metrics(const std::filesystem::path& out) {
+    std::string text;
+    std::istringstream lines(testing::ReadBytes(out / "metrics.jsonl"));
+    for (std::string line; std::getline(lines, line);) {
+      auto json = nlohmann::ordered_json::parse(line);
+      json.erase("seconds");
+      text += json.dump() + "\n";
+    }
+    return text;
+  }
+
+  static void ExpectSame(const std::filesystem::path& a, const std::filesystem::path& b) {
+    for (const char* name : {"checkpoint.safetensors", "training-state.safetensors"})
+      EXPECT_TRUE(testing::ReadBytes(a / name) == testing::ReadBytes(b / name)) << name;
+    EXPECT_EQ(Metrics(a), Metrics(b));
+  }
+
+  testing::TempDir dir_;
+};
+
+TEST_F(TrainingLoop, LoaderThreadsChangeNothing) {
+  Train(dir_ / "0", RandomTask(), 0);
+  for (int threads : {1, 2, 4}) {
+    Train(dir_ / std::to_string(threads), RandomTask(), threads);
+    ExpectSame(dir_ / "0", dir_ / std::to_string(threads));
+  }
+}
+
+TEST_F(TrainingLoop, AnInterruptedRunGoesOnToTheSameBytes) {
+  Train(dir_ / "whole", RandomTask(), 2);
+  for (int64_t stop_at : {0, 1, 5, 8, 13}) {
+    const auto out = dir_ / ("cut" + std::to_string(stop_at));
+    if (stop_at < 13) {
+      EXPECT_THROW(Train(out, RandomTask(stop_at), 2), Interrupted);
+      EXPECT_FALSE(std::filesystem::exists(out / "checkpoint.safetensors"));
+    } else {
+      Train(out, RandomTask(stop_at), 2);  // the last step was under way: nothing is left to do
+    }
+    Context::ClearInterrupt();
+    Train(out, RandomTask(), 2);
+    ExpectSame(dir_ / "whole", out);
+  }
+}
+
+TEST_F(TrainingLoop, AKilledRunGoesOnFromItsLastStateToTheSameBytes) {
+  Train(dir_ / "whole", RandomTask(), 2);
+  // What a kill after step 5 leaves: the state of step 3, metrics up to 5 and half a line.
+  EXPECT_THROW(Train(dir_ / "cut", RandomTask(6), 2, 3),
+               Interrupted);  // writes the state of step 4
+  Context::ClearInterrupt();
+  std::filesystem::remove(dir_ / "cut/training-state.safetensors");
+  EXPECT_THROW(Train(dir_ / "three", RandomTask(5), 2, 3), Interrupted);
+  Context::ClearInterrupt();
+  std::filesystem::copy_file(dir_ / "three/training-state.safetensors",
+                             dir_ / "cut/training-state.safetensors");
+  testing::WriteBytes(dir_ / "cut/metrics.jsonl",
+                      testing::ReadBytes(dir_ / "whole/metrics.jsonl").substr(0, 700));
+  Train(dir_ / "cut", RandomTask(), 2);
+  ExpectSame(dir_ / "whole", dir_ / "cut");
+}
+
+TEST_F(TrainingLoop, ALossThatIsNotFiniteStopsAndNamesTheStep) {
+  try {
+    Train(dir_ / "out", RandomTask(-1, 4), 1);
+    FAIL() << "went on";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("at step 3"), std::string::npos) << error.what();
+  }
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "out/checkpoint.safetensors"));
+}
+
+TEST_F(TrainingLoop, ATrainingWithOtherSettingsIsRefused) {
+  Train(dir_ / "out", RandomTask(), 1, 3, "a");
+  try {
+    Train(dir_ / "out", RandomTask(), 1, 3, "b");
+    FAIL() << "went on with other settings";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("identity is \"a\" there, \"b\" here"),
+              std::string::npos)
+        << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace i2crc
