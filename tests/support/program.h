@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace i2crc::testing {
+
+struct ProgramOptions {
+  std::filesystem::path cwd = {};               // empty: the test's own
+  std::map<std::string, std::string> env = {};  // added to the test's own
+  std::string input = {};                       // what stands on stdin
+  std::chrono::seconds timeout =
+      std::chrono::minutes(10);  // then it is killed: status 128 + SIGKILL
+};
+
+struct ProgramResult {
+  int status = -1;  // exit status; 128 + signal where one ended it, as a shell says it
+  std::string out;  // stdout
+  std::string err;  // stderr
+};
+
+// Runs the program that was built, with these arguments (a leading "i2crc" is not among them), and
+// waits for its end. stdin, stdout and stderr are files, no terminal.
+ProgramResult RunProgram(const std::vector<std::string>& arguments,
+                         const ProgramOptions& options = {});
+
+}  // namespace i2crc::testing
