@@ -45,10 +45,15 @@ std::string Content(FILE* file) {
   std::_Exit(127);
 }
 
-int WaitFor(pid_t child, std::chrono::seconds timeout) {
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
+int WaitFor(pid_t child, const ProgramOptions& options) {
+  const auto deadline = std::chrono::steady_clock::now() + options.timeout;
+  bool sent = !options.signal_when;
   int status = 0;
   while (waitpid(child, &status, WNOHANG) == 0) {
+    if (!sent && options.signal_when()) {
+      kill(child, options.signal);
+      sent = true;
+    }
     if (std::chrono::steady_clock::now() > deadline) kill(child, SIGKILL);
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
@@ -59,7 +64,8 @@ int WaitFor(pid_t child, std::chrono::seconds timeout) {
 
 ProgramResult RunProgram(const std::vector<std::string>& arguments, const ProgramOptions& options) {
   const File in = NamelessFile(options.input), out = NamelessFile(), err = NamelessFile();
-  std::string program = I2CRC_PROGRAM;
+  const char* other = std::getenv("I2CRC_PROGRAM");
+  std::string program = other != nullptr ? other : I2CRC_PROGRAM;
   std::vector<std::string> texts = arguments;
   std::vector<char*> pointers = {program.data()};
   for (std::string& text : texts) pointers.push_back(text.data());
@@ -70,7 +76,7 @@ ProgramResult RunProgram(const std::vector<std::string>& arguments, const Progra
   if (child == 0)
     Become(std::move(pointers), options, fileno(in.get()), fileno(out.get()), fileno(err.get()));
   ProgramResult result;
-  result.status = WaitFor(child, options.timeout);
+  result.status = WaitFor(child, options);
   result.out = Content(out.get());
   result.err = Content(err.get());
   return result;

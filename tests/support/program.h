@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -15,6 +16,9 @@ struct ProgramOptions {
   std::string input = {};                       // what stands on stdin
   std::chrono::seconds timeout =
       std::chrono::minutes(10);  // then it is killed: status 128 + SIGKILL
+  // Sent once, as soon as signal_when holds (it is asked every few milliseconds).
+  int signal = 0;
+  std::function<bool()> signal_when = {};
 };
 
 struct ProgramResult {

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// Same seed, same bytes: whole runs into two folders, with any number of loader threads, and cut
+// off in the middle of every training.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+
+#include "support/program.h"
+#include "support/test_dirs.h"
+
+namespace fs = std::filesystem;
+
+namespace i2crc::testing {
+namespace {
+
+const std::vector<std::string> kTrainings = {"train-cls", "train-seg-1", "train-seg-2"};
+
+class Reproducibility : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    dir_ = new TempDir;
+    const auto result =
+        RunProgram({"synth", "--out", (*dir_ / "data").string(), "--images", "20", "--size", "64"});
+    ASSERT_EQ(result.status, 0) << result.err;
+  }
+  static void TearDownTestSuite() {
+    delete dir_;
+    dir_ = nullptr;
+  }
+
+  // A configuration of the smallest networks; `seg` are lines of [train-seg].
+  static fs::path WriteConfig(const std::string& name, const std::string& seg) {
+    const std::string text =
+        "[run]\nimages = 'data/JPEGImages'\nsaliency = 'data/Saliency'\ntrain = 'data/train.txt'\n"
+        "val = 'data/val.txt'\ntruth = 'data/SegmentationClass'\nclasses = "
+        "'data/classes.txt'\nseed = 3\n"
+        "[train-cls]\narch = 'resnet18'\nwidth = 0.125\ninput-size = 64\nepochs = 3\nlr = 0.01\n"
+        "checkpoint-every = 2\n"
+        "[train-seg]\nmsc = false\naccumulate = 2\nbatch = 3\ncrop = 49\niterations = 9\nlr = "
+        "0.01\n"
+        "checkpoint-every = 2\n" +
+        seg;
+    const fs::path path = *dir_ / (name + ".toml");
+    WriteBytes(path, text);
+    return path;
+  }
+  static fs::path DeepLab() {
+    return WriteConfig("deeplab", "arch = 'deeplab-resnet18'\nwidth = 0.125\n");
+  }
+  static fs::path LargeFov() {
+    return WriteConfig("largefov", "arch = 'largefov-vgg16'\nwidth = 0.0625\n");
+  }
+
+  static std::vector<std::string> RunArguments(const fs::path& config, const std::string& out,
+                                               const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments = {
+        "run", "--config", config.string(), "--out", (*dir_ / out).string(), "--threads", "2"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+  static void Run(const fs::path& config, const std::string& out,
+                  const std::vector<std::string>& more = {}) {
+    const auto result = RunProgram(RunArguments(config, out, more));
+    ASSERT_EQ(result.status, 0) << result.err;
+  }
+
+  static std::string WithoutTimes(const std::string& lines) {
+    std::string text;
+    std::istringstream in(lines);
+    for (std::string line; std::getline(in, line);) {
+      auto json = nlohmann::ordered_json::parse(line);
+      json.erase("seconds");
+      text += json.dump() + "\n";
+    }
+    return text;
+  }
+
+  // Everything that a run made and that must not depend on when and how often it was started.
+  static std::map<std::string, std::string> Results(const std::string& out) {
+    std::map<std::string, std::string> files;
+    const fs::path folder = *dir_ / out;
+    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+      if (!entry.is_regular_file()) continue;
+      const std::string name = entry.path().lexically_relative(folder).string();
+      const std::string base = entry.path().filename().string();
+      if (base == "stage.json" || base == "run.json" || base == "run.log") continue;
+      const std::string bytes = ReadBytes(entry.path());
+      files[name] = base == "metrics.jsonl" ? WithoutTimes(bytes) : bytes;
+    }
+    return files;
+  }
+
+  static void ExpectSameResults(const std::string& a, const std::string& b) {
+    const auto left = Results(a), right = Results(b);
+    ASSERT_GT(left.size(), 60u);
+    std::vector<std::string> left_names, right_names;
+    for (const auto& [name, bytes] : left) left_names.push_back(name);
+    for (const auto& [name, bytes] : right) right_names.push_back(name);
+    ASSERT_EQ(left_names, right_names);
+    for (const auto& [name, bytes] : left)
+      EXPECT_TRUE(bytes == right.at(name)) << name << " differs between " << a << " and " << b;
+  }
+
+  static size_t Lines(const fs::path& path) {
+    if (!fs::exists(path)) return 0;
+    const std::string text = ReadBytes(path);
+    return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+  }
+
+  // A run that gets the signal in the fifth step of every training, and is started again each time.
+  static void RunWithSignals(const fs::path& config, const std::string& out, int signal) {
+    for (const std::string& training : kTrainings) {
+      const fs::path metrics = *dir_ / out / training / "metrics.jsonl";
+      ProgramOptions options;
+      options.signal = signal;
+      options.signal_when = [metrics] { return Lines(metrics) >= 5; };
+      const auto result = RunProgram(RunArguments(config, out), options);
+      ASSERT_EQ(result.status, signal == SIGINT ? 130 : 128 + SIGKILL) << training << "\n"
+                                                                       << result.err;
+      ASSERT_FALSE(fs::exists(*dir_ / out / training / "checkpoint.safetensors"))
+          << "came too late";
+    }
+    Run(config, out);
+  }
+
+  static TempDir* dir_;
+};
+
+TempDir* Reproducibility::dir_ = nullptr;
+
+TEST_F(Reproducibility, LoaderThreadsChangeNothing) {
+  const fs::path config = DeepLab();
+  Run(config, "two", {"--loader-threads", "2"});
+  Run(config, "one", {"--loader-threads", "1"});
+  Run(config, "four", {"--loader-threads", "4"});
+  ExpectSameResults("two", "one");
+  ExpectSameResults("two", "four");
+}
+
+TEST_F(Reproducibility, Bf16) {
+  const fs::path config = DeepLab();
+  Run(config, "bf16-a", {"--precision", "bf16"});
+  Run(config, "bf16-b", {"--precision", "bf16", "--loader-threads", "4"});
+  ExpectSameResults("bf16-a", "bf16-b");
+}
+
+TEST_F(Reproducibility, LargeFovWithItsDropout) {
+  const fs::path config = LargeFov();
+  Run(config, "fov-a");
+  Run(config, "fov-b", {"--loader-threads", "1"});
+  ExpectSameResults("fov-a", "fov-b");
+}
+
+TEST_F(Reproducibility, InterruptedInEveryTrainingAndResumed) {
+  const fs::path config = LargeFov();
+  Run(config, "fov-whole");
+  RunWithSignals(config, "fov-int", SIGINT);
+  ExpectSameResults("fov-whole", "fov-int");
+}
+
+TEST_F(Reproducibility, KilledInEveryTrainingAndResumed) {
+  const fs::path config = DeepLab();
+  Run(config, "whole");
+  RunWithSignals(config, "killed", SIGKILL);
+  ExpectSameResults("whole", "killed");
+}
+
+TEST_F(Reproducibility, AnotherSeedGivesOtherBytes) {
+  const fs::path config = DeepLab();
+  Run(config, "seed-3", {"--to", "train-cls"});
+  Run(config, "seed-4", {"--to", "train-cls", "--seed", "4"});
+  EXPECT_NE(Results("seed-3"), Results("seed-4"));
+}
+
+TEST_F(Reproducibility, ASecondRunSkipsAndAChangedOptionDoesOver) {
+  const fs::path config = DeepLab();
+  Run(config, "again");
+  const auto before = Results("again");
+  const auto skipped = RunProgram(RunArguments(config, "again", {"--dry-run"}));
+  EXPECT_EQ(skipped.status, 0);
+  EXPECT_EQ(skipped.out.find("would be done"), std::string::npos) << skipped.out;
+  Run(config, "again");
+  EXPECT_EQ(Results("again"), before);
+
+  const fs::path changed = WriteConfig(
+      "changed", "arch = 'deeplab-resnet18'\nwidth = 0.125\n[refine]\nmin-foreground = 0.5\n");
+  const auto plan = RunProgram(RunArguments(changed, "again", {"--dry-run"}));
+  EXPECT_EQ(plan.status, 0) << plan.err;
+  EXPECT_NE(plan.out.find("label          done, would be skipped"), std::string::npos) << plan.out;
+  EXPECT_NE(plan.out.find("refine         would be done: option min-foreground: 0.01 -> 0.5"),
+            std::string::npos)
+      << plan.out;
+  EXPECT_NE(plan.out.find("train-seg-2    would be done over if labels changes"), std::string::npos)
+      << plan.out;
+  EXPECT_EQ(Results("again"), before) << "a dry run must not do anything";
+}
+
+}  // namespace
+}  // namespace i2crc::testing
