@@ -461,7 +461,8 @@ class PickleMachine {
           Damaged("a torch.Size of something else than a tuple");
         return Push(arguments.items[0]);
       case GlobalKind::kParameter:
-        if (arguments.items.empty()) Damaged("a parameter without its tensor");
+        if (arguments.items.empty())
+          Damaged(fmt::format("a call of {} without a value", callee.text));
         return Push(arguments.items[0]);
       case GlobalKind::kFunction:
         Charge(arguments.items.size());

@@ -28,6 +28,8 @@ const std::map<std::string, GlobalKind>& Allowed() {
         {"torch.Size", GlobalKind::kSize},
         {"torch._utils._rebuild_parameter", GlobalKind::kParameter},
         {"torch._utils._rebuild_parameter_with_state", GlobalKind::kParameter},
+        // Around the dictionary of torch::pickle_save in C++: the value, and its type as a text.
+        {"torch.jit._pickle.restore_type_tag", GlobalKind::kParameter},
         {"torch._utils._rebuild_tensor", GlobalKind::kFunction},
         {"torch._utils._rebuild_tensor_v2", GlobalKind::kFunction},
         {"torch.device", GlobalKind::kFunction},

@@ -13,7 +13,7 @@ namespace i2crc {
 enum class GlobalKind {
   kDict,         // makes a dictionary
   kSize,         // makes a tuple of its one argument
-  kParameter,    // stands for its first argument, a tensor
+  kParameter,    // stands for its first argument: a tensor, or any value with its type beside it
   kFunction,     // makes a value of its own kind: a tensor, or one that is passed over
   kNotCallable,  // a class or constant that is an argument only
 };

@@ -146,6 +146,9 @@ TEST(Pickle, CallsStayDescriptions) {
             "{1,2}");  // Python 2
   EXPECT_EQ(Value("ctorch\nSize\nK\x02K\x03\x86\x85R."), "(2,3)");
   EXPECT_EQ(Value("ctorch._utils\n_rebuild_parameter\nK\x07\x88)\x87R."), "7");
+  EXPECT_EQ(Value("ctorch.jit._pickle\nrestore_type_tag\n}U\x01"
+                  "d\x86R."),
+            "{}");
   EXPECT_EQ(Value("c__builtin__\nset\n]K\x01"
                   "a\x85R."),
             "__builtin__.set([1])");
@@ -208,7 +211,8 @@ TEST(Pickle, DamageIsToldWithItsPlace) {
       {"ctorch\nSize\nK\x01R.", "a call of what is no function"},
       {"ctorch\nSize\n)R.", "torch.Size of something else"},
       {"ctorch\nFloatStorage\n)R.", "a call of torch.FloatStorage"},
-      {"ctorch._utils\n_rebuild_parameter\n)R.", "a parameter without its tensor"},
+      {"ctorch._utils\n_rebuild_parameter\n)R.",
+       "a call of torch._utils._rebuild_parameter without a value"},
       {"ccollections\nOrderedDict\nK\x01\x85R.", "a dictionary of what is no list"},
       {"ccollections\nOrderedDict\n]K\x01"
        "a\x85R.",
