@@ -39,8 +39,8 @@ class Reproducibility : public ::testing::Test {
         "[run]\nimages = 'data/JPEGImages'\nsaliency = 'data/Saliency'\ntrain = 'data/train.txt'\n"
         "val = 'data/val.txt'\ntruth = 'data/SegmentationClass'\nclasses = "
         "'data/classes.txt'\nseed = 3\n"
-        "[train-cls]\narch = 'resnet18'\nwidth = 0.125\ninput-size = 64\nepochs = 3\nlr = 0.01\n"
-        "checkpoint-every = 2\n"
+        "[train-cls]\narch = 'resnet18'\nwidth = 0.125\ninput-size = 64\nepochs = 10\nlr = 0.05\n"
+        "checkpoint-every = 2\n[label]\nmin-foreground = 0\n[refine]\nmin-foreground = 0\n"
         "[train-seg]\nmsc = false\naccumulate = 2\nbatch = 3\ncrop = 49\niterations = 9\nlr = "
         "0.01\n"
         "checkpoint-every = 2\n" +
@@ -187,15 +187,15 @@ TEST_F(Reproducibility, ASecondRunSkipsAndAChangedOptionDoesOver) {
   Run(config, "again");
   EXPECT_EQ(Results("again"), before);
 
-  const fs::path changed = WriteConfig(
-      "changed", "arch = 'deeplab-resnet18'\nwidth = 0.125\n[refine]\nmin-foreground = 0.5\n");
+  const fs::path changed =
+      WriteConfig("changed", "arch = 'deeplab-resnet18'\nwidth = 0.125\n[cam]\nflip = true\n");
   const auto plan = RunProgram(RunArguments(changed, "again", {"--dry-run"}));
   EXPECT_EQ(plan.status, 0) << plan.err;
-  EXPECT_NE(plan.out.find("label          done, would be skipped"), std::string::npos) << plan.out;
-  EXPECT_NE(plan.out.find("refine         would be done: option min-foreground: 0.01 -> 0.5"),
+  EXPECT_NE(plan.out.find("train-cls      done, would be skipped"), std::string::npos) << plan.out;
+  EXPECT_NE(plan.out.find("cam            would be done: option flip: false -> true"),
             std::string::npos)
       << plan.out;
-  EXPECT_NE(plan.out.find("train-seg-2    would be done over if labels changes"), std::string::npos)
+  EXPECT_NE(plan.out.find("label          would be done over if cams changes"), std::string::npos)
       << plan.out;
   EXPECT_EQ(Results("again"), before) << "a dry run must not do anything";
 }
