@@ -169,6 +169,38 @@ TEST(Scene, HeadsAreASmallWellSeenPart) {
   EXPECT_LT(sum / count, 0.2);
 }
 
+// Neither the border nor a nearer animal hides what is needed to tell the class.
+TEST(Scene, AnimalsAndTheirHeadsAreWellSeen) {
+  const SceneStyle style = Small();
+  for (int64_t index = 0; index < 80; ++index) {
+    std::vector<Stencil> stencils;
+    for (const Animal& animal : PlanScene(style, 15, index).animals)
+      stencils.push_back(CutStencil(animal, style.size));
+    const auto cover = [&](const Stencil& stencil, int y, int x) {
+      const bool inside = y >= stencil.top && x >= stencil.left &&
+                          y < stencil.top + stencil.height && x < stencil.left + stencil.width;
+      return inside ? stencil.Whole(stencil.At(y, x)) : 0.0F;
+    };
+    for (size_t n = 0; n < stencils.size(); ++n) {
+      const Stencil& stencil = stencils[n];
+      double whole = 0, seen = 0, head = 0, head_seen = 0;
+      for (int y = stencil.top; y < stencil.top + stencil.height; ++y) {
+        for (int x = stencil.left; x < stencil.left + stencil.width; ++x) {
+          double share = y >= 0 && x >= 0 && y < style.size && x < style.size ? 1 : 0;
+          for (size_t nearer = n + 1; nearer < stencils.size(); ++nearer)
+            share *= 1 - cover(stencils[nearer], y, x);
+          whole += cover(stencil, y, x);
+          seen += share * cover(stencil, y, x);
+          head += stencil.head[stencil.At(y, x)];
+          head_seen += share * stencil.head[stencil.At(y, x)];
+        }
+      }
+      EXPECT_GE(seen, 0.599 * whole) << "scene " << index << ", animal " << n;
+      EXPECT_GE(head_seen, 0.749 * head) << "scene " << index << ", animal " << n;
+    }
+  }
+}
+
 // A stencil that were cut off by its own box would show as cover on the box's edge.
 TEST(Stencil, HoldsTheWholeAnimal) {
   for (int64_t index = 0; index < 60; ++index) {
