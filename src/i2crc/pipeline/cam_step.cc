@@ -15,6 +15,7 @@
 #include "i2crc/nn/checkpoint.h"
 #include "i2crc/nn/state_dict.h"
 #include "i2crc/pipeline/image_set.h"
+#include "i2crc/pipeline/mask_set.h"
 #include "i2crc/pipeline/training_setup.h"
 #include "i2crc/weights/tensor_file.h"
 
@@ -105,6 +106,7 @@ void Describe(CamOptions& o, OptionSet& set) {
 
 CamResult RunCam(const CamOptions& options, Context& context) {
   CheckFolder(options.images, "--images");
+  CheckOutFolder(options.out, {{"--images", &options.images}});
   std::optional<ClassNames> classes;
   if (!options.classes.empty()) classes = ClassNames::Read(options.classes);
   PrepareCompute(options.compute, options.items.threads, context);

@@ -31,11 +31,12 @@ jitter-hue = 0.02
 arch = "deeplab-resnet18"
 width = 0.25
 msc = false
-crop = 129
+crop = 161
+crop-scales = [0.8, 1, 1.2]
 batch = 8
 accumulate = 1
-iterations = 500
-lr = 0.02
+iterations = 600
+lr = 0.03
 )";
 
 }  // namespace i2crc

@@ -5,7 +5,11 @@
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/error.h"
+#include "i2crc/data/class_names.h"
+#include "i2crc/data/image_list.h"
+#include "i2crc/image/image_file.h"
 #include "i2crc/pipeline/demo_config.h"
+#include "i2crc/pipeline/demo_picture.h"
 #include "i2crc/pipeline/run_stages.h"
 #include "i2crc/pipeline/run_step.h"
 #include "i2crc/synth/synth.h"
@@ -58,6 +62,27 @@ std::vector<Stage> CeilingStages(const RunConfiguration& c) {
   eval.json.clear();
   return {TrainSegStage("train-seg-truth", train, ""),
           PredictStage("predict-truth", predict, "train-seg-truth", ScoreAgainstTruth(eval))};
+}
+
+// The first scenes of each kind in the training list: one and more tags.
+void WritePicture(const RunConfiguration& c, const fs::path& path) {
+  std::vector<PictureScene> scenes;
+  int single = 0, several = 0;
+  for (const ListedImage& listed : ReadImageList(c.run.train, ClassNames::Read(c.run.classes))) {
+    int& kind = listed.tags.size() == 1 ? single : several;
+    if (kind >= 3) continue;
+    ++kind;
+    scenes.push_back({listed.id, listed.tags});
+  }
+  WriteRgbPng(path, DrawPicture({.images = c.run.images,
+                                 .saliency = c.run.saliency,
+                                 .cams_plain = c.run.out / "cam-plain",
+                                 .cams = c.cam.out,
+                                 .labels = c.label.out,
+                                 .refined = c.refine.out,
+                                 .predictions = c.predict_train.out,
+                                 .truth = c.run.truth},
+                                scenes));
 }
 
 double MeanIou(const std::vector<StageOutcome>& outcomes, const std::string& stage) {
@@ -142,6 +167,7 @@ DemoResult RunDemo(const DemoOptions& options, Context& context) {
   result.ceiling = MeanIou(outcomes, "predict-truth");
   result.table = Table(result, outcomes, options.attention_only);
   WriteFileAtomically(options.out / "summary.txt", result.table);
+  WritePicture(c, options.out / "picture.png");
   return result;
 }
 

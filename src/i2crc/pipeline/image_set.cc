@@ -28,6 +28,8 @@ CheckedImage CheckOne(const ListedImage& listed, const ImageSetRequest& request)
     image.height = header.height;
     image.width = header.width;
   }
+  if (request.decode_photographs) ReadPhotograph(image.photograph);
+  if (request.decode_maps) ReadGrey(image.map);
   return image;
 }
 

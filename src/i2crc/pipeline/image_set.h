@@ -27,11 +27,15 @@ struct ImageSetRequest {
   std::filesystem::path images = {};      // folder of photographs; empty: not needed
   std::filesystem::path maps = {};        // folder of ID.png; empty: not needed
   std::string map_kind = "saliency map";  // for messages
+  // Trainings that skip damaged images must know them before the first step: decode what was found,
+  // maps as grey.
+  bool decode_photographs = false;
+  bool decode_maps = false;
 };
 
-// Finds every file, reads every header, compares sizes; no pixel is decoded. Under OnError::kSkip
-// an image that fails is left out. Throws Error naming the file and the cause, or where no image is
-// left.
+// Finds every file, reads every header, compares sizes; no pixel is decoded unless the request says
+// so. Under OnError::kSkip an image that fails is left out. Throws Error naming the file and the
+// cause, or where no image is left.
 std::vector<CheckedImage> CheckImages(const std::vector<ListedImage>& list,
                                       const ImageSetRequest& request, OnError on_error,
                                       Context& context);

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "i2crc/pipeline/mask_set.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <system_error>
 
 #include "i2crc/core/error.h"
@@ -86,8 +90,14 @@ ImageU8 ReadCheckedMask(const SizedFile& checked, int classes) {
 
 void CheckOutFolder(const fs::path& out,
                     std::initializer_list<std::pair<const char*, const fs::path*>> inputs) {
-  if (!FileIsThere(out)) return;
-  if (!fs::is_directory(out)) Fail("--out {}: not a folder", out.string());
+  // What is not there yet is made below the first folder that is.
+  fs::path base = out;
+  while (!FileIsThere(base) && base.has_relative_path()) base = base.parent_path();
+  if (base.empty()) base = ".";
+  if (!fs::is_directory(base))
+    Fail("--out {}: {}not a folder", out.string(), base == out ? "" : base.string() + " is ");
+  if (access(base.c_str(), W_OK | X_OK) != 0)
+    Fail("--out {}: cannot write: {}", out.string(), std::strerror(errno));
   for (const auto& [option, folder] : inputs) {
     std::error_code ignored;
     if (fs::equivalent(out, *folder, ignored))

@@ -48,7 +48,7 @@ ImageU8 ReadCheckedGrey(const SizedFile& checked);
 // All values are ≤ classes or 255, otherwise Error with the first that is not.
 ImageU8 ReadCheckedMask(const SizedFile& checked, int classes);
 
-// The folder that a step writes to is, where it exists, a folder and none of its inputs (pairs of
+// The folder that a step writes to can be written to or made, and is none of its inputs (pairs of
 // option and folder), whose files would be overwritten.
 void CheckOutFolder(
     const std::filesystem::path& out,

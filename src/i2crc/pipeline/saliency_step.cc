@@ -2,7 +2,6 @@
 #include "i2crc/pipeline/saliency_step.h"
 
 #include <algorithm>
-#include <system_error>
 #include <vector>
 
 #include "i2crc/core/atomic_file.h"
@@ -11,9 +10,8 @@
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/pipeline/image_set.h"
+#include "i2crc/pipeline/mask_set.h"
 #include "i2crc/saliency/detector.h"
-
-namespace fs = std::filesystem;
 
 namespace i2crc {
 namespace {
@@ -38,14 +36,6 @@ SaliencyInput MakeInput(const SaliencyDetector& detector, const CheckedImage& im
     input.failure = error.what();
   }
   return input;
-}
-
-// A map has the name that a PNG photograph may have.
-void CheckOutIsNotImages(const SaliencyOptions& options) {
-  std::error_code not_there;
-  if (fs::equivalent(options.out, options.images, not_there))
-    Fail("--out {}: this is the folder of the photographs; maps need a folder of their own",
-         options.out.string());
 }
 
 }  // namespace
@@ -78,7 +68,8 @@ void Describe(SaliencyOptions& o, OptionSet& set) {
 
 SaliencyResult RunSaliency(const SaliencyOptions& options, Context& context) {
   CheckFolder(options.images, "--images");
-  CheckOutIsNotImages(options);
+  // A map has the name that a PNG photograph may have.
+  CheckOutFolder(options.out, {{"--images", &options.images}});
   const OnError on_error = options.items.policy();
   SaliencyDetector detector({.model = options.model,
                              .preset = options.preset,

@@ -12,6 +12,7 @@
 #include "i2crc/image/image_file.h"
 #include "i2crc/image/resize.h"
 #include "i2crc/pipeline/image_set.h"
+#include "i2crc/pipeline/mask_set.h"
 #include "i2crc/pipeline/training_setup.h"
 #include "i2crc/train/schedule.h"
 
@@ -210,9 +211,14 @@ void Describe(TrainClsOptions& o, OptionSet& set) {
 TrainingResult RunTrainCls(const TrainClsOptions& options, Context& context) {
   CheckFolder(options.images, "--images");
   CheckFolder(options.saliency, "--saliency");
+  CheckOutFolder(options.out, {});
   const ClassNames classes = ReadClasses(options.classes);
+  const bool skips = options.items.policy() == OnError::kSkip;
   const auto images = CheckImages(ReadImageList(options.list, classes),
-                                  {.images = options.images, .maps = options.saliency},
+                                  {.images = options.images,
+                                   .maps = options.saliency,
+                                   .decode_photographs = skips,
+                                   .decode_maps = skips},
                                   options.items.policy(), context);
   WarnOfTags(images, context);
   PrepareCompute(options.compute, options.items.threads, context);

@@ -13,6 +13,7 @@
 #include "i2crc/image/resize.h"
 #include "i2crc/losses/segmentation_loss.h"
 #include "i2crc/pipeline/image_set.h"
+#include "i2crc/pipeline/mask_set.h"
 #include "i2crc/pipeline/training_setup.h"
 #include "i2crc/train/schedule.h"
 
@@ -202,10 +203,14 @@ void Describe(TrainSegOptions& o, OptionSet& set) {
 TrainingResult RunTrainSeg(const TrainSegOptions& options, Context& context) {
   CheckFolder(options.images, "--images");
   CheckFolder(options.labels, "--labels");
+  CheckOutFolder(options.out, {});
   const ClassNames classes = ReadClasses(options.classes);
   const UsableMasks masks =
       CheckMasks(CheckImages(ReadImageIds(options.list),
-                             {.images = options.images, .maps = options.labels, .map_kind = "mask"},
+                             {.images = options.images,
+                              .maps = options.labels,
+                              .map_kind = "mask",
+                              .decode_photographs = options.items.policy() == OnError::kSkip},
                              options.items.policy(), context),
                  classes.count(), options.items.policy(), context);
   PrepareCompute(options.compute, options.items.threads, context);
