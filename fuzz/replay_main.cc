@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a fuzz target over files and folders of files, so that every compiler builds the targets and every test
-// run replays their corpus.
+// Runs a fuzz target over files and folders of files, so that every compiler builds the targets and
+// every test run replays their corpus.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>

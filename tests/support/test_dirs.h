@@ -31,8 +31,8 @@ void WriteBytes(const std::filesystem::path& path, const std::string& bytes);
 }  // namespace i2crc::testing
 
 // First line of a test that reads ../shared: without it the test skips and says so.
-#define I2CRC_NEEDS_SHARED(relative)                                                        \
-  do {                                                                                      \
-    if (!std::filesystem::exists(::i2crc::testing::SharedPath(relative)))                   \
+#define I2CRC_NEEDS_SHARED(relative)                                                       \
+  do {                                                                                     \
+    if (!std::filesystem::exists(::i2crc::testing::SharedPath(relative)))                  \
       GTEST_SKIP() << "needs " << ::i2crc::testing::SharedPath(relative) << ", not there"; \
   } while (false)

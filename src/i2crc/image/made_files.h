@@ -25,7 +25,7 @@ struct JpegOptions {
   bool progressive = false;
   bool arithmetic = false;
   bool hundreds_of_scans = false;
-  std::string app1;  // contents of an APP1 marker, none where empty
+  std::string app1 = {};  // contents of an APP1 marker, none where empty
 };
 std::string MakeJpeg(const ImageU8& image, const JpegOptions& options);
 
@@ -36,11 +36,11 @@ struct PngOptions {
   int type = PNG_COLOR_TYPE_RGB;
   int depth = 8;
   bool interlaced = false;
-  std::vector<png_color> palette;
-  std::vector<uint8_t> palette_alpha;
+  std::vector<png_color> palette = {};
+  std::vector<uint8_t> palette_alpha = {};
   bool has_key = false;  // tRNS of grey and RGB: this colour is transparent
   png_color_16 key = {};
-  std::string exif;        // contents of an eXIf chunk, none where empty
+  std::string exif = {};   // contents of an eXIf chunk, none where empty
   bool with_text = false;  // a time and a text chunk
 };
 // rows hold packed samples as PNG stores them (16 bit: high byte first).
