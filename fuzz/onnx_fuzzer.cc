@@ -11,7 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
     const i2crc::OnnxSummary summary = i2crc::ReadOnnxSummary({data, size}, "fuzz");
     if (summary.inputs.empty() || summary.outputs.empty()) std::abort();
-    for (const auto& value : summary.inputs) i2crc::ShapeText(value.shape);
+    for (const auto& value : summary.inputs) i2crc::OnnxShapeText(value.shape);
   } catch (const i2crc::Error&) {
   }
   return 0;
