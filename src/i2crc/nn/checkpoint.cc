@@ -133,8 +133,8 @@ LoadedNetwork LoadCheckpoint(const std::filesystem::path& path, NetworkKind kind
                                                     : GuessInfo(tensors, classes, file);
   const CheckpointInfo& info = loaded.info;
   if (KindOf(info.spec) != kind)
-    Fail("{}: {} ({}) is a network for {}, needed is one for {}", file, path.filename().string(),
-         info.spec.arch, KindName(KindOf(info.spec)), KindName(kind));
+    Fail("{}: a network for {} ({}), needed is one for {}", file, KindName(KindOf(info.spec)),
+         info.spec.arch, KindName(kind));
   if (classes && (classes->count() != info.classes.count() ||
                   info.spec.outputs != OutputsFor(kind, classes->count())))
     Fail("{}: a network for {} classes, --classes names {}", file,

@@ -7,6 +7,22 @@
 #include "i2crc/core/random.h"
 
 namespace i2crc {
+namespace {
+
+at::Tensor Convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                    const ConvShape& shape) {
+  // oneDNN 2.6 with AVX-512 writes past its buffers in the weight gradient of a strided 1×1
+  // convolution whose input channels do not fill its blocks of 16, so what the stride passes over
+  // is cut away first.
+  if (shape.kernel == 1 && shape.stride > 1 && shape.padding == 0 && shape.in % 16 != 0)
+    return at::conv2d(x.slice(2, 0, c10::nullopt, shape.stride)
+                          .slice(3, 0, c10::nullopt, shape.stride)
+                          .contiguous(at::MemoryFormat::ChannelsLast),
+                      weight, bias);
+  return at::conv2d(x, weight, bias, shape.stride, shape.padding, shape.dilation);
+}
+
+}  // namespace
 
 ConvImpl::ConvImpl(const ConvShape& shape) : shape_(shape) {
   weight =
@@ -16,16 +32,15 @@ ConvImpl::ConvImpl(const ConvShape& shape) : shape_(shape) {
 }
 
 at::Tensor ConvImpl::forward(const at::Tensor& x) {
-  return at::conv2d(x, weight.to(x.scalar_type()), bias.defined() ? bias.to(x.scalar_type()) : bias,
-                    shape_.stride, shape_.padding, shape_.dilation);
+  return Convolve(x, weight.to(x.scalar_type()), bias.defined() ? bias.to(x.scalar_type()) : bias,
+                  shape_);
 }
 
 at::Tensor ConvImpl::ForwardFolded(const at::Tensor& x, const at::Tensor& scale,
                                    const at::Tensor& shift) {
   ENSURE(!bias.defined(), "a folded convolution has no bias of its own");
   const at::Tensor folded = weight * scale.view({-1, 1, 1, 1});
-  return at::conv2d(x, folded.to(x.scalar_type()), shift.to(x.scalar_type()), shape_.stride,
-                    shape_.padding, shape_.dilation);
+  return Convolve(x, folded.to(x.scalar_type()), shift.to(x.scalar_type()), shape_);
 }
 
 namespace {
