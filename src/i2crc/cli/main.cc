@@ -2,7 +2,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <new>
 #include <string>
@@ -114,7 +116,14 @@ int Main(const std::vector<std::string>& arguments) {
   return kBadInput;
 }
 
+// A table that did not reach its file is a failure like any other.
+int FlushStdout(int status) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+  fmt::print(stderr, "i2crc: error: cannot write to stdout: {}\n", std::strerror(errno));
+  return kFailed;
+}
+
 }  // namespace
 }  // namespace i2crc
 
-int main(int argc, char** argv) { return i2crc::Main({argv + 1, argv + argc}); }
+int main(int argc, char** argv) { return i2crc::FlushStdout(i2crc::Main({argv + 1, argv + argc})); }

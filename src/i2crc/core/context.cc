@@ -55,6 +55,8 @@ void Context::InstallSignalHandlers() {
   action.sa_handler = OnSignal;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  // A file that may not grow any more then fails to be written, as on a full disk, and is named.
+  signal(SIGXFSZ, SIG_IGN);
 }
 
 bool TryItem(Context& context, OnError on_error, const std::function<void()>& work) {

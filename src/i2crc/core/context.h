@@ -57,7 +57,7 @@ class Context {
   static bool InterruptRequested();
   static void RequestInterrupt();
   static void ClearInterrupt();
-  // SIGINT and SIGTERM ask to stop; a second one ends the program at once.
+  // SIGINT and SIGTERM ask to stop; a second one ends the program at once. SIGXFSZ is ignored.
   static void InstallSignalHandlers();
 
  private:

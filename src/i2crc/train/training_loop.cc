@@ -141,6 +141,7 @@ class Trainer {
           done < task_.steps())
         SaveTrainingState(options_, network_, sgd_, done);
     }
+    RequireFiniteWeights();
     SaveTrainingState(options_, network_, sgd_, task_.steps());
     WriteSafetensors(CheckpointPath(options_.out), MakeCheckpoint(network_, info_));
     result.seconds = Seconds(Clock::now() - begun);
@@ -150,6 +151,14 @@ class Trainer {
   }
 
  private:
+  // The last update has no later loss that would show what it did.
+  void RequireFiniteWeights() {
+    for (const auto& [name, tensor] : network_.State())
+      if (!tensor.isfinite().all().item<bool>())
+        Fail("{}: {} is not finite after step {}; lower the learning rate (--lr)", options_.title,
+             name, task_.steps());
+  }
+
   LossReport Step(int64_t step, Prefetcher<Sample>& samples) {
     const auto begun = Clock::now();
     sgd_.ZeroGradients();
@@ -165,8 +174,9 @@ class Trainer {
       Add(sum, task_.Backward(network_, images, batch, 1.0 / task_.accumulate()));
     }
     if (!std::isfinite(sum.total))
+      // Without the sign that a NaN may have.
       Fail("{}: the loss is {} at step {}; lower the learning rate (--lr)", options_.title,
-           sum.total, step + 1);
+           std::abs(sum.total), step + 1);
     const double rate = task_.Rate(step);
     sgd_.Step(rate);
     WriteMetrics(step, sum, rate, Seconds(Clock::now() - begun));
