@@ -38,8 +38,7 @@ class MessageReader {
         bytes_ = Take(8);
         break;
       case kBytes:
-        length_ = TakeVarint();
-        bytes_ = Take(length_);
+        bytes_ = Take(TakeVarint());
         break;
       case kFixed32:
         bytes_ = Take(4);
@@ -51,7 +50,6 @@ class MessageReader {
   }
 
   uint64_t field() const { return field_; }
-  int wire_type() const { return wire_type_; }
 
   int64_t Number() const {
     if (wire_type_ != kVarint) throw Malformed();
@@ -108,7 +106,6 @@ class MessageReader {
   uint64_t field_ = 0;
   int wire_type_ = 0;
   uint64_t number_ = 0;
-  uint64_t length_ = 0;
   std::span<const uint8_t> bytes_;
 };
 
