@@ -51,6 +51,19 @@ CheckpointInfo ReadInfo(const std::string& text, const std::string& file) {
   }
 }
 
+// Before such a network is made: a file that claims a wide network must be as large as one. The
+// smallest network here has more than 10⁷ parameters at width 1.
+void CheckWidth(const NetworkSpec& spec, const TensorMap& tensors, const std::string& file) {
+  if (!(spec.width > 0 && spec.width <= 8))
+    Fail("{}: its description is damaged: width {}", file, spec.width);
+  double elements = 0;
+  for (const auto& [name, tensor] : tensors.items())
+    elements += static_cast<double>(tensor.elements());
+  if (elements < 5e6 * spec.width * spec.width)
+    Fail("{}: its tensors have {:.0f} values, too few for a network of width {}", file, elements,
+         spec.width);
+}
+
 bool Has(const TensorMap& tensors, const std::string& name) {
   return tensors.Find(name) != nullptr;
 }
@@ -139,6 +152,7 @@ LoadedNetwork LoadCheckpoint(const std::filesystem::path& path, NetworkKind kind
                   info.spec.outputs != OutputsFor(kind, classes->count())))
     Fail("{}: a network for {} classes, --classes names {}", file,
          info.spec.outputs - OutputsFor(kind, 0), classes->count());
+  CheckWidth(info.spec, tensors, file);
   loaded.network = MakeNetwork(info.spec, 0);
   LoadState(*loaded.network, tensors, file);
   loaded.network->Eval();

@@ -2,9 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <nlohmann/json_fwd.hpp>
 
 namespace i2crc {
@@ -16,11 +14,17 @@ class MetricsLog {
   // behind them; a half-written line at the end is dropped. Throws Error where the file cannot be
   // written.
   MetricsLog(const std::filesystem::path& path, int64_t last_step);
+  ~MetricsLog();
+  MetricsLog(const MetricsLog&) = delete;
+  MetricsLog& operator=(const MetricsLog&) = delete;
+
+  // The whole line or, with an Error, nothing of it.
   void Write(const nlohmann::ordered_json& line);
 
  private:
   std::filesystem::path path_;
-  std::unique_ptr<FILE, int (*)(FILE*)> file_;
+  int descriptor_ = -1;
+  int64_t bytes_ = 0;  // whole lines
 };
 
 }  // namespace i2crc
