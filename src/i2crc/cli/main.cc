@@ -72,6 +72,7 @@ int RunCommandLine(const std::vector<Command>& commands, const Command& command,
       return status;
     } catch (...) {
       work_began = context.work_began();
+      log = context.shared_log();  // of a run also the file in its folder
       throw;
     }
   } catch (const Interrupted&) {
