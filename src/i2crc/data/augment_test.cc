@@ -53,7 +53,9 @@ TEST(AugmentForSegmentation, PadsRightAndBelowWithMeanAndIgnored) {
     for (int x = 0; x < 16; ++x) {
       const bool inside = y < 10 && x < 12;
       EXPECT_EQ(sample.labels.at(y, x), inside ? 3 : 255);
-      if (!inside) EXPECT_EQ(sample.image.at(y, x, 1), 0.0F);
+      if (!inside) {
+        EXPECT_EQ(sample.image.at(y, x, 1), 0.0F);
+      }
     }
 }
 

@@ -64,6 +64,10 @@ ClassNames ClassNames::Voc() {
                      "pottedplant", "sheep",   "sofa",  "train",     "tvmonitor"});
 }
 
+ClassNames ClassNames::ReadOrVoc(const std::filesystem::path& path) {
+  return path.empty() ? Voc() : Read(path);
+}
+
 ClassNames ClassNames::Read(const std::filesystem::path& path) {
   return Parse(ReadWholeFile(path, kMaxFileBytes), path.string());
 }

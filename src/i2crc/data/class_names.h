@@ -17,7 +17,9 @@ class ClassNames {
   // "background", UTF-8. Blanks around a name, CRLF, a byte-order mark and empty lines at the end
   // are taken. Throws Error "FILE:LINE: …".
   static ClassNames Read(const std::filesystem::path& path);
-  // The same from memory; file stands in messages.
+  // Those of the file, or VOC's where path is empty.
+  static ClassNames ReadOrVoc(const std::filesystem::path& path);
+  // What Read does, from memory; file stands in messages.
   static ClassNames Parse(const std::string& text, const std::string& file);
   // Throws Error "class name N: …", counted from 1.
   explicit ClassNames(std::vector<std::string> names);

@@ -169,7 +169,7 @@ void Describe(EvalOptions& o, OptionSet& set) {
 
 EvalResult RunEval(const EvalOptions& options, Context& context) {
   CheckPaths(options);
-  const ClassNames classes = ClassesOrVoc(options.classes);
+  const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
   const int64_t left_out_before = context.left_out();
   const std::vector<EvalItem> items = CheckItems(options, classes, context);
 

@@ -41,7 +41,8 @@ LabelItem CheckItem(const LabelOptions& options, const ListedImage& listed, Cont
 std::vector<LabelItem> CheckItems(const LabelOptions& options, Context& context) {
   std::vector<LabelItem> items;
   size_t tags = 0;
-  for (const ListedImage& listed : ReadImageList(options.list, ClassesOrVoc(options.classes))) {
+  for (const ListedImage& listed :
+       ReadImageList(options.list, ClassNames::ReadOrVoc(options.classes))) {
     context.CheckInterrupted();
     TryItem(context, options.items.policy(), [&] {
       items.push_back(CheckItem(options, listed, context));

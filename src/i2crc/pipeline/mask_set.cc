@@ -106,10 +106,6 @@ void CheckOutFolder(const fs::path& out,
   }
 }
 
-ClassNames ClassesOrVoc(const fs::path& path) {
-  return path.empty() ? ClassNames::Voc() : ClassNames::Read(path);
-}
-
 void MaskCounts::Add(const ImageU8& mask) {
   const auto ignored =
       static_cast<uint64_t>(std::count(mask.values().begin(), mask.values().end(), kIgnoreLabel));

@@ -54,9 +54,6 @@ void CheckOutFolder(
     const std::filesystem::path& out,
     std::initializer_list<std::pair<const char*, const std::filesystem::path*>> inputs);
 
-// VOC's, or those of the file.
-ClassNames ClassesOrVoc(const std::filesystem::path& path);
-
 // Counts over the masks that a step made.
 struct MaskCounts {
   int64_t images = 0;

@@ -80,7 +80,7 @@ RefineResult RunRefine(const RefineOptions& options, Context& context) {
   CheckFolder(options.labels, "--labels");
   CheckOutFolder(options.out,
                  {{"--predictions", &options.predictions}, {"--labels", &options.labels}});
-  const ClassNames classes = ClassesOrVoc(options.classes);
+  const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
   const std::vector<RefineItem> items = CheckItems(options, classes, context);
 
   context.WorkBegins();

@@ -124,7 +124,7 @@ Stage LabelStage(const LabelOptions& options, const std::string& saliency_by, St
           options.out,
           Settings(options),
           [options, saliency_by] {
-            const auto images = ReadImageList(options.list, ReadClasses(options.classes));
+            const auto images = ReadImageList(options.list, ClassNames::ReadOrVoc(options.classes));
             return std::vector<StageInput>{
                 File("list", options.list), AttentionMaps(options.cams, images),
                 FilesOf("saliency", options.saliency, images, ".png", saliency_by)};

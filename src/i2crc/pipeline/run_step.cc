@@ -134,7 +134,7 @@ void CheckInputs(const RunConfiguration& c) {
     CheckFolder(c.run.saliency, "[run] saliency");
   }
   if (!c.run.truth.empty()) CheckFolder(c.run.truth, "[run] truth");
-  const ClassNames classes = ReadClasses(c.run.classes);
+  const ClassNames classes = ClassNames::ReadOrVoc(c.run.classes);
   ReadImageList(c.run.train, classes);
   if (!c.run.val.empty()) ReadImageIds(c.run.val);
   for (const fs::path& weights :

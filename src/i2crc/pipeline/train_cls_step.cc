@@ -212,7 +212,7 @@ TrainingResult RunTrainCls(const TrainClsOptions& options, Context& context) {
   CheckFolder(options.images, "--images");
   CheckFolder(options.saliency, "--saliency");
   CheckOutFolder(options.out, {});
-  const ClassNames classes = ReadClasses(options.classes);
+  const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
   const bool skips = options.items.policy() == OnError::kSkip;
   const auto images = CheckImages(ReadImageList(options.list, classes),
                                   {.images = options.images,

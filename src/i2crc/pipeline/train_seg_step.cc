@@ -204,7 +204,7 @@ TrainingResult RunTrainSeg(const TrainSegOptions& options, Context& context) {
   CheckFolder(options.images, "--images");
   CheckFolder(options.labels, "--labels");
   CheckOutFolder(options.out, {});
-  const ClassNames classes = ReadClasses(options.classes);
+  const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
   const UsableMasks masks =
       CheckMasks(CheckImages(ReadImageIds(options.list),
                              {.images = options.images,

@@ -33,10 +33,6 @@ bool ReferenceBlasIsLoaded() {
 
 }  // namespace
 
-ClassNames ReadClasses(const std::filesystem::path& path) {
-  return path.empty() ? ClassNames::Voc() : ClassNames::Read(path);
-}
-
 void PrepareCompute(const ComputeOptions& compute, int threads, Context& context) {
   if (compute.device != "cpu") {
     if (!compute.device.starts_with("cuda"))

@@ -18,9 +18,6 @@ namespace i2crc {
 
 // What both trainings do before their first step.
 
-// VOC's, or those of the file.
-ClassNames ReadClasses(const std::filesystem::path& path);
-
 // Sets libtorch's threads and denormal handling, and warns of a slow BLAS. Throws Error where the
 // device is not there.
 void PrepareCompute(const ComputeOptions& compute, int threads, Context& context);
