@@ -39,14 +39,17 @@ function(i2crc_room)
   endif()
 endfunction()
 
-# i2crc_test(NAME x_test SOURCES … DEPS … [TORCH] [LABELS …]): a GoogleTest program, each test known to ctest by
-# its name (those that load libtorch run as one, since starting it costs half a second).
+# i2crc_test(NAME x_test SOURCES … DEPS … [TORCH] [WHOLE] [LABELS …]): a GoogleTest program, each test known to ctest by
+# its name (those that load libtorch run as one, since starting it costs half a second, and so do WHOLE ones, whose
+# tests share what takes long to make).
 function(i2crc_test)
-  cmake_parse_arguments(TEST "TORCH" "NAME" "SOURCES;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(TEST "TORCH;WHOLE" "NAME" "SOURCES;DEPS;LABELS" ${ARGN})
   add_executable(${TEST_NAME} ${TEST_SOURCES})
   target_link_libraries(${TEST_NAME} PRIVATE ${TEST_DEPS} i2crc_test_support GTest::gmock GTest::gtest_main)
   if(TEST_TORCH)
     i2crc_use_torch(${TEST_NAME})
+  endif()
+  if(TEST_TORCH OR TEST_WHOLE)
     add_test(NAME ${TEST_NAME} COMMAND ${TEST_NAME})
     set_tests_properties(${TEST_NAME} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT 1800)
   else()

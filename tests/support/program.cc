@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/program.h"
 
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,6 +40,9 @@ std::string Content(FILE* file) {
 [[noreturn]] void Become(std::vector<char*> arguments, const ProgramOptions& options, int in,
                          int out, int err) {
   for (const auto& [name, value] : options.env) setenv(name.c_str(), value.c_str(), 1);
+  if (!options.out.empty()) out = open(options.out.c_str(), O_WRONLY | O_CLOEXEC);
+  const rlimit limit = {options.file_bytes, options.file_bytes};
+  if (options.file_bytes > 0) setrlimit(RLIMIT_FSIZE, &limit);
   const bool ready = dup2(in, 0) >= 0 && dup2(out, 1) >= 0 && dup2(err, 2) >= 0 &&
                      (options.cwd.empty() || chdir(options.cwd.c_str()) == 0);
   if (ready) execv(arguments[0], arguments.data());

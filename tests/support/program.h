@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -14,6 +15,8 @@ struct ProgramOptions {
   std::filesystem::path cwd = {};               // empty: the test's own
   std::map<std::string, std::string> env = {};  // added to the test's own
   std::string input = {};                       // what stands on stdin
+  std::filesystem::path out = {};               // empty: a file whose content is returned
+  uint64_t file_bytes = 0;                      // no file may grow beyond; 0: no limit
   std::chrono::seconds timeout =
       std::chrono::minutes(10);  // then it is killed: status 128 + SIGKILL
   // Sent once, as soon as signal_when holds (it is asked every few milliseconds).
