@@ -35,7 +35,7 @@ crop = 161
 crop-scales = [0.8, 1, 1.2]
 batch = 8
 accumulate = 1
-iterations = 600
+iterations = 1200
 lr = 0.03
 )";
 
