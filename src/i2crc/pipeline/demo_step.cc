@@ -70,7 +70,7 @@ void WritePicture(const RunConfiguration& c, const fs::path& path) {
   int single = 0, several = 0;
   for (const ListedImage& listed : ReadImageList(c.run.train, ClassNames::Read(c.run.classes))) {
     int& kind = listed.tags.size() == 1 ? single : several;
-    if (kind >= 3) continue;
+    if (kind >= 2) continue;
     ++kind;
     scenes.push_back({listed.id, listed.tags});
   }
