@@ -13,8 +13,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-// Threads that wait for work asleep: on a busy machine spinning ones hold up networks as tiny as
-// these.
+// What the program sets for itself by starting once more, which would take half of the time here.
 const std::map<std::string, std::string> kPatient = {{"OMP_WAIT_POLICY", "passive"}};
 
 // Name and bytes of everything below a folder.
