@@ -104,6 +104,12 @@ TEST_F(ConfigTest, RunRefusesBeforeItWrites) {
   refused(whole + "[cam]\nout = 'else'\n", "[cam] out is decided by the run");
   refused(whole + "truth = 'none'\n", "none: no such folder");
   refused("[run]\nout = 'out'\nimages = 's/JPEGImages'\n", "--train is missing");
+  // A photograph or map that is missing at the end of hours of work would be found too late.
+  Write("absent.txt", "absent 0\n");
+  const std::string absent =
+      "[run]\nout = 'out'\nimages = 's/JPEGImages'\nsaliency = 's/Saliency'\n";
+  refused(absent + "train = 'absent.txt'\n", "s/JPEGImages/absent");
+  refused(whole + "val = 'absent.txt'\n", "s/JPEGImages/absent");
   Write("c.toml", whole);
   ExpectRefused({"run", "--config", "c.toml", "--from", "camera"}, "'camera' is no stage");
   ExpectRefused({"run", "--config", "c.toml", "--from", "refine", "--to", "cam"},

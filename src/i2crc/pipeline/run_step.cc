@@ -124,7 +124,7 @@ size_t StageIndex(const std::string& name, const std::string& option) {
   return static_cast<size_t>(found - names.begin());
 }
 
-void CheckInputs(const RunConfiguration& c) {
+void CheckInputs(const RunConfiguration& c, Context& context) {
   CheckFolder(c.run.images, "[run] images");
   if (c.saliency.model.empty()) {
     if (c.run.saliency.empty())
@@ -134,9 +134,17 @@ void CheckInputs(const RunConfiguration& c) {
     CheckFolder(c.run.saliency, "[run] saliency");
   }
   if (!c.run.truth.empty()) CheckFolder(c.run.truth, "[run] truth");
-  const ClassNames classes = ClassNames::ReadOrVoc(c.run.classes);
-  ReadImageList(c.run.train, classes);
-  if (!c.run.val.empty()) ReadImageIds(c.run.val);
+  // Every name, header and size once before the first stage, so that none is found wanting hours
+  // later. Under --on-error skip the stages leave such images out themselves.
+  const auto train = ReadImageList(c.run.train, ClassNames::ReadOrVoc(c.run.classes));
+  const auto val = c.run.val.empty() ? std::vector<ListedImage>() : ReadImageIds(c.run.val);
+  if (c.run.items.policy() == OnError::kStop) {
+    CheckImages(
+        train,
+        {.images = c.run.images, .maps = c.saliency.model.empty() ? c.run.saliency : fs::path()},
+        OnError::kStop, context);
+    if (!val.empty()) CheckImages(val, {.images = c.run.images}, OnError::kStop, context);
+  }
   for (const fs::path& weights :
        {c.train_cls.weights, c.train_seg_1.weights, c.train_seg_2.weights, c.saliency.model})
     if (!weights.empty() && !fs::is_regular_file(weights))
@@ -246,7 +254,7 @@ nlohmann::ordered_json DescribeRun(const RunConfiguration& c) {
 
 std::vector<StageOutcome> RunRun(const RunConfiguration& configuration,
                                  const std::vector<Stage>& stages, Context& context) {
-  CheckInputs(configuration);
+  CheckInputs(configuration, context);
   // Where a stage's folder holds foreign files it is said before anything is written.
   for (const Stage& stage : stages) PlanStage(stage);
   const fs::path& out = configuration.run.out;

@@ -162,7 +162,7 @@ void Describe(TrainSegOptions& o, OptionSet& set) {
       .Value("FILE")
       .Group("Network");
   set.Add("width", &o.width, "Multiplies the channels of every layer (for training from scratch)")
-      .Above(0)
+      .Range(1.0 / 64, 8)
       .Group("Network");
   set.Add("freeze-bn", &o.freeze_bn, "Keep batch norm's statistics and affine parameters")
       .Group("Network");
