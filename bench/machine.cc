@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <functional>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -27,6 +28,7 @@ double Fastest(const std::function<void()>& work, int rounds) {
 
 int main() {
   const torch::NoGradGuard no_grad;
+  at::set_num_threads(static_cast<int>(std::thread::hardware_concurrency()));
   std::printf("%d threads\n", at::get_num_threads());
   for (const auto type : {torch::kFloat, torch::kBFloat16}) {
     const at::Tensor x =
