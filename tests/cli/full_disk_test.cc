@@ -88,12 +88,12 @@ TEST_F(FullDiskTest, AFileSystemThatFillsUp) {
   EXPECT_THAT(files, Contains(HasSubstr(".safetensors")));
   EXPECT_LT(files.size(), 2 * TrainIds().size());
   for (const std::string& file : files) {
-    if (file.ends_with(".png"))
+    if (file.ends_with(".png")) {
       EXPECT_EQ(ReadMask(dir_ / "out" / file).height(), 64) << file;
-    else
-      EXPECT_EQ(ReadTensorFile(dir_ / "out" / file).items()[0].second.shape,
-                (std::vector<int64_t>{7, 64, 64}))
-          << file;
+    } else {
+      const TensorMap tensors = ReadTensorFile(dir_ / "out" / file);
+      EXPECT_EQ(tensors.items()[0].second.shape, (std::vector<int64_t>{7, 64, 64})) << file;
+    }
   }
   EXPECT_EQ(umount((dir_ / "out").c_str()), 0);
 }

@@ -34,27 +34,28 @@ class Reproducibility : public ::testing::Test {
   }
 
   // A configuration of the smallest networks; `seg` are lines of [train-seg].
-  static fs::path WriteConfig(const std::string& name, const std::string& seg) {
+  static fs::path WriteConfig(const std::string& name, const std::string& seg, int iterations = 9) {
     const std::string text =
         "[run]\nimages = 'data/JPEGImages'\nsaliency = 'data/Saliency'\ntrain = 'data/train.txt'\n"
         "val = 'data/val.txt'\ntruth = 'data/SegmentationClass'\nclasses = "
         "'data/classes.txt'\nseed = 3\n"
         "[train-cls]\narch = 'resnet18'\nwidth = 0.125\ninput-size = 64\nepochs = 10\nlr = 0.05\n"
         "checkpoint-every = 2\n[label]\nmin-foreground = 0\n[refine]\nmin-foreground = 0\n"
-        "[train-seg]\nmsc = false\naccumulate = 2\nbatch = 3\ncrop = 49\niterations = 9\nlr = "
-        "0.01\n"
-        "checkpoint-every = 2\n" +
-        seg;
+        "[train-seg]\nmsc = false\naccumulate = 2\nbatch = 3\ncrop = 49\nlr = 0.01\n"
+        "checkpoint-every = 2\niterations = " +
+        std::to_string(iterations) + "\n" + seg;
     const fs::path path = *dir_ / (name + ".toml");
     WriteBytes(path, text);
     return path;
   }
-  static fs::path DeepLab() {
-    return WriteConfig("deeplab", "arch = 'deeplab-resnet18'\nwidth = 0.125\n");
+  static fs::path DeepLab(int iterations = 9) {
+    return WriteConfig("deeplab", "arch = 'deeplab-resnet18'\nwidth = 0.125\n", iterations);
   }
-  static fs::path LargeFov() {
-    return WriteConfig("largefov", "arch = 'largefov-vgg16'\nwidth = 0.0625\n");
+  static fs::path LargeFov(int iterations = 9) {
+    return WriteConfig("largefov", "arch = 'largefov-vgg16'\nwidth = 0.0625\n", iterations);
   }
+  // So many that a signal in the fifth step comes before the last, however late it is noticed.
+  static constexpr int kIterationsToCut = 40;
 
   static std::vector<std::string> RunArguments(const fs::path& config, const std::string& out,
                                                const std::vector<std::string>& more = {}) {
@@ -157,14 +158,14 @@ TEST_F(Reproducibility, LargeFovWithItsDropout) {
 }
 
 TEST_F(Reproducibility, InterruptedInEveryTrainingAndResumed) {
-  const fs::path config = LargeFov();
+  const fs::path config = LargeFov(kIterationsToCut);
   Run(config, "fov-whole");
   RunWithSignals(config, "fov-int", SIGINT);
   ExpectSameResults("fov-whole", "fov-int");
 }
 
 TEST_F(Reproducibility, KilledInEveryTrainingAndResumed) {
-  const fs::path config = DeepLab();
+  const fs::path config = DeepLab(kIterationsToCut);
   Run(config, "whole");
   RunWithSignals(config, "killed", SIGKILL);
   ExpectSameResults("whole", "killed");
@@ -198,6 +199,21 @@ TEST_F(Reproducibility, ASecondRunSkipsAndAChangedOptionDoesOver) {
   EXPECT_NE(plan.out.find("label          would be done over if cams changes"), std::string::npos)
       << plan.out;
   EXPECT_EQ(Results("again"), before) << "a dry run must not do anything";
+
+  const fs::path trained = *dir_ / "again/train-cls/training-state.safetensors";
+  const auto trained_at = fs::last_write_time(trained);
+  Run(changed, "again");
+  const auto after = Results("again");
+  ASSERT_EQ(after.size(), before.size());
+  const auto differing = [&](const std::string& stage) {
+    size_t files = 0;
+    for (const auto& [name, bytes] : before)
+      if (name.starts_with(stage + "/") && after.at(name) != bytes) ++files;
+    return files;
+  };
+  EXPECT_EQ(differing("train-cls"), 0u);
+  EXPECT_EQ(fs::last_write_time(trained), trained_at) << "was trained again";
+  EXPECT_GT(differing("cam"), 0u);
 }
 
 }  // namespace

@@ -71,7 +71,7 @@ TEST_F(TrainingsTest, CtrlCAndOn) {
   for (const int signal : {SIGINT, SIGTERM}) {
     const ProgramResult cut = RunUntilStep(training, StepsDone() + 5, signal);
     EXPECT_EQ(cut.status, 130) << cut.err;
-    EXPECT_THAT(cut.err, HasSubstr("i2crc: error: interrupted; the same command goes on"));
+    EXPECT_THAT(cut.err, HasSubstr("i2crc: error: interrupted; run the same command again"));
     EXPECT_THAT(Files("out"), Contains("training-state.safetensors"));
     EXPECT_THAT(Files("out"), Not(Contains("checkpoint.safetensors")));
   }

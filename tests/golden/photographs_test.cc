@@ -20,6 +20,7 @@ using testing::SharedPath;
 TEST(Photographs, GoThroughEveryStage) {
   I2CRC_NEEDS_SHARED("data/voc-animals");
   I2CRC_NEEDS_SHARED("weights/resnet18-imagenet.safetensors");
+  I2CRC_NEEDS_SHARED("weights/u2netp.onnx");
   testing::TempDir dir;
   const std::string data = SharedPath("data/voc-animals").string();
   const std::string weights = SharedPath("weights/resnet18-imagenet.safetensors").string();

@@ -19,11 +19,9 @@ namespace {
 using File = std::unique_ptr<FILE, int (*)(FILE*)>;
 
 // A file without a name, so that neither a full pipe nor a deadlock between two can come up.
-File NamelessFile(const std::string& content = {}) {
+File NamelessFile() {
   File file(std::tmpfile(), &std::fclose);
-  if (!file || std::fwrite(content.data(), 1, content.size(), file.get()) != content.size())
-    throw std::runtime_error("cannot write a temporary file");
-  std::rewind(file.get());
+  if (!file) throw std::runtime_error("cannot make a temporary file");
   return file;
 }
 
@@ -68,7 +66,7 @@ int WaitFor(pid_t child, const ProgramOptions& options) {
 }  // namespace
 
 ProgramResult RunProgram(const std::vector<std::string>& arguments, const ProgramOptions& options) {
-  const File in = NamelessFile(options.input), out = NamelessFile(), err = NamelessFile();
+  const File in = NamelessFile(), out = NamelessFile(), err = NamelessFile();
   const char* other = std::getenv("I2CRC_PROGRAM");
   std::string program = other != nullptr ? other : I2CRC_PROGRAM;
   std::vector<std::string> texts = arguments;

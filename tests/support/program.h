@@ -14,7 +14,6 @@ namespace i2crc::testing {
 struct ProgramOptions {
   std::filesystem::path cwd = {};               // empty: the test's own
   std::map<std::string, std::string> env = {};  // added to the test's own
-  std::string input = {};                       // what stands on stdin
   std::filesystem::path out = {};               // empty: a file whose content is returned
   uint64_t file_bytes = 0;                      // no file may grow beyond; 0: no limit
   std::chrono::seconds timeout =
@@ -31,7 +30,7 @@ struct ProgramResult {
 };
 
 // Runs the program that was built, with these arguments (a leading "i2crc" is not among them), and
-// waits for its end. stdin, stdout and stderr are files, no terminal.
+// waits for its end. stdin, stdout and stderr are files, no terminal; stdin is empty.
 ProgramResult RunProgram(const std::vector<std::string>& arguments,
                          const ProgramOptions& options = {});
 

@@ -74,7 +74,7 @@ ProgramTest::ProgramTest() {
 
 ProgramResult ProgramTest::Run(const Arguments& arguments, ProgramOptions options) {
   options.cwd = dir_.path();
-  options.env = kPatient;
+  options.env.insert(kPatient.begin(), kPatient.end());
   return RunProgram(arguments, options);
 }
 

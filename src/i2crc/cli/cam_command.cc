@@ -15,7 +15,8 @@ Command CamCommand() {
         context.log().info("cam: {} maps of {} images in {}", result.maps, result.images,
                            options.out.string());
         return 0;
-      });
+      },
+      RunsNetwork::kYes);
 }
 
 }  // namespace i2crc

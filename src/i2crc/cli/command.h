@@ -11,23 +11,29 @@
 
 namespace i2crc {
 
+// Whether a command runs one of our networks, on libgomp's threads.
+enum class RunsNetwork { kNo, kYes };
+
 // A command: its help, its options, and what it does. run returns the exit status of success: 0, or
 // 1 where a threshold was missed; left-out items are added by the caller.
 struct Command {
   CommandHelp help;
   std::function<void(OptionSet&)> describe;
   std::function<int(const ParsedCommandLine&, Context&)> run;
+  RunsNetwork runs_network;
 };
 
 // A command around an options struct: `run` gets the filled struct.
 template <typename Options>
 Command MakeCommand(CommandHelp help,
-                    std::function<int(const Options&, const ParsedCommandLine&, Context&)> run) {
+                    std::function<int(const Options&, const ParsedCommandLine&, Context&)> run,
+                    RunsNetwork runs_network = RunsNetwork::kNo) {
   auto options = std::make_shared<Options>();
   return {std::move(help), [options](OptionSet& set) { Describe(*options, set); },
           [options, run = std::move(run)](const ParsedCommandLine& line, Context& context) {
             return run(*options, line, context);
-          }};
+          },
+          runs_network};
 }
 
 // In the order of --help.

@@ -18,7 +18,8 @@ Command DemoCommand() {
       [](const DemoOptions& options, const ParsedCommandLine&, Context& context) {
         std::fputs(RunDemo(options, context).table.c_str(), stdout);
         return 0;
-      });
+      },
+      RunsNetwork::kYes);
 }
 
 }  // namespace i2crc

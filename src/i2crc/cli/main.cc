@@ -8,9 +8,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
-#include <iterator>
 #include <new>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "i2crc/cli/command.h"
@@ -31,8 +31,7 @@ std::string Overview(const std::vector<Command>& commands) {
   text +=
       "\nExit status: 0 done; 1 done, but items were left out or a threshold was missed; 2 found "
       "before work\n"
-      "began, nothing written; 3 failed during work, what is finished stays; 130 interrupted, "
-      "resumable.\n";
+      "began, nothing written; 3 failed during work, what is finished stays; 130 interrupted.\n";
   return text;
 }
 
@@ -69,7 +68,7 @@ int RunCommandLine(const std::vector<Command>& commands, const Command& command,
     try {
       const int status = command.run(line, context);
       if (context.left_out() > 0) {
-        log->warn("{} left out", context.left_out());
+        context.log().warn("{} left out", context.left_out());
         return std::max<int>(status, kLeftOut);
       }
       return status;
@@ -79,7 +78,9 @@ int RunCommandLine(const std::vector<Command>& commands, const Command& command,
       throw;
     }
   } catch (const Interrupted&) {
-    log->error("interrupted; the same command goes on from here");
+    log->error(
+        "interrupted; run the same command again: a training or a run goes on where it was, other "
+        "work starts over");
     return kInterrupted;
   } catch (const Error& error) {
     log->error("{}", error.what());
@@ -95,8 +96,14 @@ int RunCommandLine(const std::vector<Command>& commands, const Command& command,
   }
 }
 
-int Main(const std::vector<std::string>& arguments) {
-  const std::vector<Command> commands = AllCommands();
+const Command* FindCommand(const std::vector<Command>& commands, std::string_view name) {
+  const auto found = std::find_if(commands.begin(), commands.end(), [&](const Command& command) {
+    return command.help.name == name;
+  });
+  return found == commands.end() ? nullptr : &*found;
+}
+
+int Main(const std::vector<Command>& commands, const std::vector<std::string>& arguments) {
   if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h" ||
       arguments[0] == "help") {
     std::fputs(Overview(commands).c_str(), arguments.empty() ? stderr : stdout);
@@ -106,11 +113,8 @@ int Main(const std::vector<std::string>& arguments) {
     fmt::print("i2crc {}\n", kVersion);
     return kDone;
   }
-  const auto found = std::find_if(commands.begin(), commands.end(), [&](const Command& command) {
-    return command.help.name == arguments[0];
-  });
-  if (found != commands.end())
-    return RunCommandLine(commands, *found, {arguments.begin() + 1, arguments.end()});
+  if (const Command* command = FindCommand(commands, arguments[0]))
+    return RunCommandLine(commands, *command, {arguments.begin() + 1, arguments.end()});
   std::vector<std::string> names;
   for (const Command& command : commands) names.push_back(command.help.name);
   const std::string nearest = NearestName(arguments[0], names);
@@ -127,20 +131,13 @@ int FlushStdout(int status) {
   return kFailed;
 }
 
-// libgomp's threads wait for each other by spinning. Small networks on two cores, steps in 12 s,
-// spinning and sleeping: two trainings side by side 4 and 144 each, beside one busy loop 140 and
-// 164, alone 464 and 280. Losing the last is the price of never standing still;
-// OMP_WAIT_POLICY=ACTIVE in the environment takes it back. The policy is read when the library is
-// loaded, so the program starts itself once more; where that fails it goes on as it is.
-void LetThreadsSleep(char** argv) {
-  constexpr const char* kNetworkCommands[] = {"train-cls", "cam", "train-seg",
-                                              "predict",   "run", "demo"};
-  const bool runs_a_network =
-      argv[1] != nullptr &&
-      std::any_of(std::begin(kNetworkCommands), std::end(kNetworkCommands),
-                  [&](const char* name) { return std::strcmp(name, argv[1]) == 0; });
-  if (!runs_a_network || std::getenv("OMP_WAIT_POLICY") != nullptr ||
-      std::getenv("GOMP_SPINCOUNT") != nullptr)
+// libgomp's threads wait for each other by spinning (ARCHITECTURE.md has what that costs). The
+// policy is read when the library is loaded, so the program starts itself once more; where that
+// fails it goes on as it is.
+void LetThreadsSleep(const std::vector<Command>& commands, char** argv) {
+  const Command* command = argv[1] == nullptr ? nullptr : FindCommand(commands, argv[1]);
+  if (command == nullptr || command->runs_network == RunsNetwork::kNo ||
+      std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr)
     return;
   setenv("OMP_WAIT_POLICY", "PASSIVE", 1);
   execv("/proc/self/exe", argv);
@@ -150,6 +147,7 @@ void LetThreadsSleep(char** argv) {
 }  // namespace i2crc
 
 int main(int argc, char** argv) {
-  i2crc::LetThreadsSleep(argv);
-  return i2crc::FlushStdout(i2crc::Main({argv + 1, argv + argc}));
+  const std::vector<i2crc::Command> commands = i2crc::AllCommands();
+  i2crc::LetThreadsSleep(commands, argv);
+  return i2crc::FlushStdout(i2crc::Main(commands, {argv + 1, argv + argc}));
 }

@@ -14,7 +14,8 @@ Command PredictCommand() {
         const PredictResult result = RunPredict(options, context);
         context.log().info("predict: {} masks in {}", result.images, options.out.string());
         return 0;
-      });
+      },
+      RunsNetwork::kYes);
 }
 
 }  // namespace i2crc

@@ -13,7 +13,9 @@ struct SynthCommandOptions {
 
 void Describe(SynthCommandOptions& o, OptionSet& set) {
   Describe(o.scenes, set);
-  set.Add("threads", &o.threads, "threads to draw on; 0: all cores").Range(0, 1024);
+  set.Add("threads", &o.threads, "Threads to draw on; 0: all cores")
+      .Range(0, 1024)
+      .Group("General");
 }
 
 }  // namespace

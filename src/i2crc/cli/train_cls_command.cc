@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-
 #include "i2crc/cli/command.h"
+#include "i2crc/cli/training_log.h"
 #include "i2crc/pipeline/train_cls_step.h"
 
 namespace i2crc {
@@ -17,14 +16,10 @@ Command TrainClsCommand() {
            "cut off.",
        .positionals = {}},
       [](const TrainClsOptions& options, const ParsedCommandLine&, Context& context) {
-        const TrainingResult result = RunTrainCls(options, context);
-        context.log().info(
-            "train-cls: {} steps, loss {:.4f}, {:.1f} s ({:.1f} % waiting for data), {}",
-            result.steps, result.last_loss, result.seconds,
-            100 * result.waited / std::max(result.seconds, 1e-9),
-            (options.out / "checkpoint.safetensors").string());
+        LogTraining("train-cls", RunTrainCls(options, context), options.out, context);
         return 0;
-      });
+      },
+      RunsNetwork::kYes);
 }
 
 }  // namespace i2crc

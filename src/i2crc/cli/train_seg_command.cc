@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-
 #include "i2crc/cli/command.h"
+#include "i2crc/cli/training_log.h"
 #include "i2crc/pipeline/train_seg_step.h"
 
 namespace i2crc {
@@ -15,14 +14,10 @@ Command TrainSegCommand() {
                   "paper's. Given the same --out again it goes on where it was cut off.",
        .positionals = {}},
       [](const TrainSegOptions& options, const ParsedCommandLine&, Context& context) {
-        const TrainingResult result = RunTrainSeg(options, context);
-        context.log().info(
-            "train-seg: {} steps, loss {:.4f}, {:.1f} s ({:.1f} % waiting for data), {}",
-            result.steps, result.last_loss, result.seconds,
-            100 * result.waited / std::max(result.seconds, 1e-9),
-            (options.out / "checkpoint.safetensors").string());
+        LogTraining("train-seg", RunTrainSeg(options, context), options.out, context);
         return 0;
-      });
+      },
+      RunsNetwork::kYes);
 }
 
 }  // namespace i2crc

@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include "i2crc/core/columns.h"
+
 namespace i2crc {
 namespace {
 
@@ -41,13 +43,6 @@ std::string RateText(double rate) {
   if (rate >= 100) return fmt::format("{:.0f}", rate);
   if (rate >= 10) return fmt::format("{:.1f}", rate);
   return fmt::format("{:.2g}", rate);
-}
-
-bool ContinuesCodePoint(char c) { return (c & 0xC0) == 0x80; }
-
-size_t Columns(std::string_view text) {
-  return text.size() -
-         static_cast<size_t>(std::count_if(text.begin(), text.end(), ContinuesCodePoint));
 }
 
 std::string Cut(std::string text, size_t columns) {
@@ -276,12 +271,6 @@ void Terminal::PrintLine(const std::string& line) {
   Put((redraws_ ? "\r\x1b[K" : "") + line + "\n" + TopLine());
 }
 
-class SilentDisplay : public Progress {
- public:
-  void Advance(int64_t) override {}
-  void Note(const std::string&) override {}
-};
-
 class TerminalSink : public spdlog::sinks::sink {
  public:
   explicit TerminalSink(FILE* out) : terminal_(Terminal::Of(out)) {}
@@ -310,10 +299,7 @@ class TerminalSink : public spdlog::sinks::sink {
 
 std::function<std::unique_ptr<Progress>(const std::string&, int64_t, const std::string&)>
 MakeProgressDisplay(FILE* out, bool quiet, std::function<Clock::time_point()> now) {
-  if (quiet)
-    return [](const std::string&, int64_t, const std::string&) {
-      return std::make_unique<SilentDisplay>();
-    };
+  if (quiet) return {};
   return [terminal = Terminal::Of(out), now = std::move(now)](
              const std::string& title, int64_t total, const std::string& unit) {
     return std::make_unique<Display>(terminal, now, title, total, unit);

@@ -19,9 +19,9 @@ namespace i2crc {
 // plain line takes its place. Elsewhere plain lines, at most one in ten seconds and one at the end:
 // "train-cls: 120/666 steps, 0.8 steps/s, 11:20 left, loss 0.41". total 0 or less: it is not known,
 // and neither bar nor time left are shown. The rate is that of about the last half minute, and
-// counts from the first Advance on, which is where resumed work jumps to. With quiet nothing is
-// shown. Displays may be used from several threads and at once (the newest is drawn). now: another
-// clock, for tests.
+// counts from the first Advance on, which is where resumed work jumps to. With quiet the function
+// is empty: Context then shows nothing. Displays may be used from several threads and at once (the
+// newest is drawn). now: another clock, for tests.
 std::function<std::unique_ptr<Progress>(const std::string& title, int64_t total,
                                         const std::string& unit)>
 MakeProgressDisplay(

@@ -102,7 +102,9 @@ TEST_F(OffTerminal, TheRateIsThatOfLate) {
 }
 
 TEST_F(OffTerminal, QuietShowsNothing) {
-  auto progress = MakeProgressDisplay(out_, true, clock_.Now())("cam", 2, "images");
+  Context context(std::make_shared<spdlog::logger>("i2crc", MakeTerminalSink(out_)),
+                  MakeProgressDisplay(out_, true, clock_.Now()));
+  auto progress = context.StartProgress("cam", 2, "images");
   clock_.time += seconds(100);
   progress->Advance(2);
   progress->Note("x");

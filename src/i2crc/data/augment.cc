@@ -29,6 +29,7 @@ void Jitter(ImageU8& rgb, const JitterOptions& options, Random& random) {
 
 ImageF32 AttentionInput(const ImageU8& rgb, int size, Normalisation normalisation,
                         const JitterOptions* jitter, Random* random) {
+  ENSURE(jitter == nullptr || random != nullptr, "jitter without a stream of random numbers");
   ImageU8 square = ResizePillowBilinear(rgb, size, size);
   if (jitter != nullptr) Jitter(square, *jitter, *random);
   ImageF32 result = ToFloat(square);

@@ -22,7 +22,8 @@ struct JitterOptions {
 void Jitter(ImageU8& rgb, const JitterOptions& options, Random& random);
 
 // A photograph as an attention network takes it (ALGORITHM.md, stage 1): resized without keeping
-// its shape, jittered where random is given, normalised. size: the square's side.
+// its shape, jittered where jitter is given (random is then needed), normalised. size: the square's
+// side.
 ImageF32 AttentionInput(const ImageU8& rgb, int size, Normalisation normalisation,
                         const JitterOptions* jitter = nullptr, Random* random = nullptr);
 

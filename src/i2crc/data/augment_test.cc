@@ -31,6 +31,14 @@ TEST(Jitter, DependsOnItsStreamAndIsOffAtZero) {
   EXPECT_EQ(jittered(1, {0, 0, 0, 0}), original);
 }
 
+TEST(AttentionInput, JitterNeedsAStream) {
+  const ImageU8 rgb = Gradient(8, 8);
+  const JitterOptions jitter;
+  EXPECT_THROW(AttentionInput(rgb, 8, Normalisation::kRgb, &jitter), InternalError);
+  Random random({1});
+  EXPECT_NO_THROW(AttentionInput(rgb, 8, Normalisation::kRgb, &jitter, &random));
+}
+
 TEST(Normalise, MeanBecomesZero) {
   ImageF32 image(1, 1, 3);
   image.values() = {0.485F * 255, 0.456F * 255, 0.406F * 255};

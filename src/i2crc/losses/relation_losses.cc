@@ -53,7 +53,8 @@ struct MaskMoments {
 
 enum Neighbour { kSelf, kRight, kLowerLeft, kLower, kLowerRight };
 
-// The moments of S and of 1 − S in one pass over the saliency.
+// Adds a pixel of the large grid where the mask has this value. node, weight: the four nodes that
+// it lies between and their shares of it.
 void AddPixel(MaskMoments& moments, double mask, const std::array<int, 4>& node,
               const std::array<double, 4>& weight) {
   const double square = mask * mask;
@@ -82,6 +83,7 @@ struct SaliencyMoments {
   MaskMoments background;  // M = 1 − S
 };
 
+// The moments of S and of 1 − S in one pass over the saliency.
 SaliencyMoments MomentsOf(const uint8_t* saliency, int height, int width,
                           const std::vector<Tap>& rows, const std::vector<Tap>& columns) {
   SaliencyMoments moments;

@@ -28,6 +28,7 @@ class VggAttention : public ModuleNetwork {
     for (size_t i = 0; i < 3; ++i) x = convs_[i]->forward(x).relu_();
     return convs_[3]->forward(x);
   }
+  int64_t SmallestSide() const override { return VggFeaturesImpl::kSmallestSide; }
 
  private:
   void Append(int index, const ConvShape& shape) {

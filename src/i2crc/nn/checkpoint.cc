@@ -3,6 +3,7 @@
 
 #include "i2crc/core/error.h"
 #include "i2crc/nn/state_dict.h"
+#include "i2crc/weights/name_map.h"
 #include "i2crc/weights/tensor_file.h"
 
 namespace i2crc {
@@ -111,14 +112,6 @@ CheckpointInfo GuessInfo(const TensorMap& tensors, const std::optional<ClassName
   return info;
 }
 
-TensorMap WithoutModulePrefix(TensorMap tensors) {
-  TensorMap plain;
-  plain.metadata = tensors.metadata;
-  for (auto& [name, tensor] : tensors.items())
-    plain.Add(name.starts_with("module.") ? name.substr(7) : name, std::move(tensor));
-  return plain;
-}
-
 }  // namespace
 
 TensorMap MakeCheckpoint(Network& network, const CheckpointInfo& info) {
@@ -139,7 +132,8 @@ TensorMap MakeCheckpoint(Network& network, const CheckpointInfo& info) {
 LoadedNetwork LoadCheckpoint(const std::filesystem::path& path, NetworkKind kind,
                              const std::optional<ClassNames>& classes) {
   const std::string file = path.string();
-  const TensorMap tensors = WithoutModulePrefix(ReadTensorFile(path));
+  TensorMap tensors = ReadTensorFile(path);
+  StripModulePrefix(tensors, file);
   const auto described = tensors.metadata.find(kKey);
   LoadedNetwork loaded;
   loaded.info = described != tensors.metadata.end() ? ReadInfo(described->second, file)

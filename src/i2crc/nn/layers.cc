@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "i2crc/core/error.h"
-#include "i2crc/core/random.h"
+#include "i2crc/weights/tensor.h"
 
 namespace i2crc {
 namespace {
@@ -58,10 +58,16 @@ BatchNormImpl::BatchNormImpl(int64_t channels) {
 
 at::Tensor ConvNorm(Conv& conv, BatchNorm& norm, const at::Tensor& x) {
   if (norm->is_training() && !norm->frozen) {
+    const at::Tensor y = conv->forward(x);
+    // The running variance would become 0/0.
+    if (y.numel() == y.size(1))
+      Fail(
+          "batch norm needs more than one value per channel in training, its input is {}; larger "
+          "--batch, --crop or --freeze-bn",
+          ShapeText({y.sizes().data(), y.sizes().size()}));
     norm->num_batches_tracked += 1;
-    return at::batch_norm(conv->forward(x), norm->weight, norm->bias, norm->running_mean,
-                          norm->running_var, /*training=*/true, kMomentum, kEpsilon,
-                          /*cudnn_enabled=*/true);
+    return at::batch_norm(y, norm->weight, norm->bias, norm->running_mean, norm->running_var,
+                          /*training=*/true, kMomentum, kEpsilon, /*cudnn_enabled=*/true);
   }
   const at::Tensor scale = norm->weight / (norm->running_var + kEpsilon).sqrt();
   return conv->ForwardFolded(x, scale, norm->bias - norm->running_mean * scale);
@@ -69,7 +75,9 @@ at::Tensor ConvNorm(Conv& conv, BatchNorm& norm, const at::Tensor& x) {
 
 at::Tensor SeededDropoutImpl::forward(const at::Tensor& x) {
   if (!is_training()) return x;
-  auto generator = at::make_generator<at::CPUGeneratorImpl>(seed_);
+  // A seed for every pass: the passes of the multi-scale wrapper would else share their masks'
+  // begin.
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(seed_ + pass_++);
   // Drawn on the CPU in f32 whatever x is, so that precision and device do not change the mask.
   const at::Tensor keep =
       torch::empty(x.sizes(), torch::kFloat).bernoulli_(1 - probability_, generator);

@@ -50,19 +50,25 @@ class BatchNormImpl : public torch::nn::Module {
 TORCH_MODULE(BatchNorm);
 
 // norm(conv(x)). With fixed statistics the norm costs nothing: it is folded into the convolution's
-// weights, and gradients flow through the fold.
+// weights, and gradients flow through the fold. Without them throws Error where conv(x) has a
+// single value per channel, which has no variance.
 at::Tensor ConvNorm(Conv& conv, BatchNorm& norm, const at::Tensor& x);
 
-// Dropout whose masks depend only on its seed, not on a global generator.
+// Dropout whose masks depend only on its seed and on how many passes came since it was given, not
+// on a global generator.
 class SeededDropoutImpl : public torch::nn::Module {
  public:
   explicit SeededDropoutImpl(double probability) : probability_(probability) {}
   at::Tensor forward(const at::Tensor& x);
-  void Seed(uint64_t seed) { seed_ = seed; }
+  void Seed(uint64_t seed) {
+    seed_ = seed;
+    pass_ = 0;
+  }
 
  private:
   double probability_;
   uint64_t seed_ = 0;
+  uint64_t pass_ = 0;
 };
 TORCH_MODULE(SeededDropout);
 

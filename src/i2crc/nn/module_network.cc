@@ -2,8 +2,8 @@
 #include "i2crc/nn/module_network.h"
 
 #include <algorithm>
-#include <array>
 
+#include "i2crc/core/error.h"
 #include "i2crc/core/random.h"
 
 namespace i2crc {
@@ -19,6 +19,19 @@ void Collect(const torch::nn::Module& module, const std::string& prefix,
     state.emplace_back(prefix + item.key(), item.value());
   for (const auto& child : module.named_children())
     Collect(*child.value(), prefix + child.key() + ".", state);
+}
+
+constexpr double kSmallScales[] = {0.5, 0.75};  // of the multi-scale wrapper
+
+int64_t ScaledSide(int64_t side, double scale) {
+  return std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(side) * scale));
+}
+
+// By the given factor, not by the sizes: the coordinates follow it though the size is rounded down.
+at::Tensor Shrink(const at::Tensor& images, double scale) {
+  return at::upsample_bilinear2d(
+      images, {ScaledSide(images.size(2), scale), ScaledSide(images.size(3), scale)},
+      /*align_corners=*/false, scale, scale);
 }
 
 at::Tensor Enlarge(const at::Tensor& logits, const at::Tensor& like) {
@@ -39,18 +52,22 @@ at::Tensor ModuleNetwork::Prepare(const at::Tensor& images) const {
   return images.to(type).contiguous(at::MemoryFormat::ChannelsLast);
 }
 
+void ModuleNetwork::CheckSize(const at::Tensor& images) const {
+  const int64_t height = images.size(2), width = images.size(3);
+  const double smallest = spec_.multi_scale ? kSmallScales[0] : 1.0;
+  if (ScaledSide(std::min(height, width), smallest) >= SmallestSide()) return;
+  Fail("input of {}x{} pixels is too small for {}{}", width, height, spec_.arch,
+       spec_.multi_scale ? " with the multi-scale wrapper" : "");
+}
+
 std::vector<at::Tensor> ModuleNetwork::RunLevels(const at::Tensor& images) {
+  CheckSize(images);
   const at::Tensor whole = Run(Prepare(images)).to(at::kFloat);
   if (!spec_.multi_scale) return {whole};
   std::vector<at::Tensor> levels = {whole};
   at::Tensor largest = whole;
-  for (const double scale : {0.5, 0.75}) {
-    // By factors, not by sizes: the coordinates follow the given scale though the size is rounded
-    // down.
-    const std::array<double, 2> scales = {scale, scale};
-    const at::Tensor small =
-        at::upsample_bilinear2d(images, c10::nullopt, false, at::ArrayRef<double>(scales));
-    const at::Tensor logits = Run(Prepare(small)).to(at::kFloat);
+  for (const double scale : kSmallScales) {
+    const at::Tensor logits = Run(Prepare(Shrink(images, scale))).to(at::kFloat);
     levels.push_back(logits);
     largest = at::maximum(largest, Enlarge(logits, whole));
   }

@@ -33,8 +33,11 @@ class ModuleNetwork : public Network {
 
   // The output for images in the working precision and channels-last.
   virtual at::Tensor Run(const at::Tensor& images) = 0;
+  // Height and width of the smallest images that Run can take.
+  virtual int64_t SmallestSide() const { return 1; }
 
  private:
+  void CheckSize(const at::Tensor& images) const;
   at::Tensor Prepare(const at::Tensor& images) const;
   std::vector<at::Tensor> RunLevels(const at::Tensor& images);
 

@@ -46,7 +46,9 @@ class Network {
   virtual ~Network() = default;
 
   // images: f32 [N, 3, H, W]. Score maps or logits, f32 [N, outputs, h, w], in the state of the
-  // last Train() or Eval(); with the multi-scale wrapper the element-wise maximum.
+  // last Train() or Eval(); with the multi-scale wrapper the element-wise maximum. Throws Error
+  // where the images are too small for the architecture, in training also where a batch norm is
+  // left with a single value per channel.
   virtual at::Tensor Forward(const at::Tensor& images) = 0;
   // What a training step needs a loss for: the output alone, or with the multi-scale wrapper the
   // logits at scales 1, 0.5, 0.75 and their maximum.
@@ -67,8 +69,8 @@ class Network {
   // "base.features.".
   virtual std::string BackbonePrefix() const = 0;
 
-  // Seeds dropout, if there is any; called before every training step, so that a resumed run draws
-  // the same.
+  // Seeds dropout, if there is any; called before every batch, so that a resumed run draws the
+  // same. Every pass since then draws other masks.
   virtual void SeedDropout(uint64_t seed) = 0;
 
   const NetworkSpec& spec() const { return spec_; }
@@ -77,7 +79,6 @@ class Network {
   // Batch norm keeps its statistics and its affine parameters, in training too (ALGORITHM.md, stage
   // 1).
   void FreezeBatchNorm() { frozen_batch_norm_ = true; }
-  bool frozen_batch_norm() const { return frozen_batch_norm_; }
 
  protected:
   explicit Network(NetworkSpec spec) : spec_(std::move(spec)) {}
@@ -88,8 +89,8 @@ class Network {
 
 // Builds a network with initial weights from (seed, position of the tensor): convolutions normal
 // with standard deviation sqrt(2/(k·k·out)), the head of a ResNet, of DeepLab and LargeFOV's new
-// layers normal 0.01, biases 0, batch norm at identity. Throws Error for an unknown arch or widths
-// that leave no channel.
+// layers normal 0.01, biases 0, batch norm at identity. Throws Error for an unknown arch, a width
+// outside (0, 8] and the multi-scale wrapper around an attention network.
 std::unique_ptr<Network> MakeNetwork(const NetworkSpec& spec, uint64_t seed);
 
 }  // namespace i2crc

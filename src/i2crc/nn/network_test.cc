@@ -159,13 +159,67 @@ TEST(Networks, FrozenBatchNormTrainsItsConvolutionsOnly) {
   network->FreezeBatchNorm();
   network->Train();
   for (const auto& parameter : network->Parameters())
-    EXPECT_EQ(parameter.name.find("bn"), std::string::npos) << parameter.name;
+    EXPECT_TRUE(parameter.value.dim() == 4 || parameter.name == "head.bias") << parameter.name;
   const TensorMap before = SaveState(*network);
   network->Forward(torch::randn({2, 3, 32, 32})).sum().backward();
   for (const auto& parameter : network->Parameters())
     EXPECT_TRUE(parameter.value.grad().defined()) << parameter.name;
   const TensorMap after = SaveState(*network);
-  EXPECT_EQ(before.Find("bn1.running_mean")->bytes, after.Find("bn1.running_mean")->bytes);
+  for (const auto& [name, tensor] : before.items())
+    EXPECT_EQ(tensor.bytes, after.Find(name)->bytes) << name;
+}
+
+void ExpectError(const std::function<void()>& call, const std::string& part) {
+  try {
+    call();
+    ADD_FAILURE() << "no error that says: " << part;
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+  }
+}
+
+TEST(Networks, BatchNormOfOneValuePerChannelIsRefusedInTraining) {
+  auto network = MakeNetwork({.arch = "resnet18", .outputs = 3, .width = 0.125}, 1);
+  const at::Tensor one = torch::randn({1, 3, 16, 16});
+  network->Train();
+  ExpectError([&] { network->Forward(one); },
+              "batch norm needs more than one value per channel in training, its input is "
+              "[1, 32, 1, 1]");
+  network->Forward(torch::randn({2, 3, 16, 16}));
+  for (const auto& [name, tensor] : network->State())
+    EXPECT_TRUE(tensor.isfinite().all().item<bool>()) << name;
+  network->Eval();
+  EXPECT_TRUE(network->Forward(one).isfinite().all().item<bool>());
+  network->FreezeBatchNorm();
+  network->Train();
+  EXPECT_TRUE(network->Forward(one).isfinite().all().item<bool>());
+}
+
+TEST(Networks, InputsAsSmallAsAnArchitectureTakes) {
+  const torch::NoGradGuard no_grad;
+  const auto make = [](const std::string& arch, bool multi_scale) {
+    auto network =
+        MakeNetwork({.arch = arch, .outputs = 3, .width = 0.0625, .multi_scale = multi_scale}, 1);
+    network->Eval();
+    return network;
+  };
+  const auto pixels = [](int64_t height, int64_t width) {
+    return torch::zeros({1, 3, height, width});
+  };
+  for (const bool multi_scale : {false, true}) {
+    const auto deeplab = make("deeplab-resnet18", multi_scale);
+    EXPECT_EQ(deeplab->Forward(pixels(1, 1)).sizes().vec(), (std::vector<int64_t>{1, 3, 1, 1}));
+    EXPECT_EQ(deeplab->Forward(pixels(1, 40)).sizes().vec(), (std::vector<int64_t>{1, 3, 1, 5}));
+  }
+  ExpectError([&] { make("vgg16", false)->Forward(pixels(7, 64)); },
+              "input of 64x7 pixels is too small for vgg16");
+  EXPECT_NO_THROW(make("vgg16", false)->Forward(pixels(8, 64)));
+  ExpectError([&] { make("largefov-vgg16", false)->Forward(pixels(64, 7)); },
+              "input of 7x64 pixels is too small for largefov-vgg16");
+  EXPECT_NO_THROW(make("largefov-vgg16", false)->Forward(pixels(8, 8)));
+  ExpectError([&] { make("largefov-vgg16", true)->Forward(pixels(15, 16)); },
+              "input of 16x15 pixels is too small for largefov-vgg16 with the multi-scale wrapper");
+  EXPECT_NO_THROW(make("largefov-vgg16", true)->Forward(pixels(16, 16)));
 }
 
 TEST(Networks, StartDependsOnTheSeedAlone) {
@@ -187,8 +241,33 @@ TEST(Networks, DropoutFollowsItsSeedAndIsOffInEvaluation) {
   };
   EXPECT_TRUE(run(1).equal(run(1)));
   EXPECT_FALSE(run(1).equal(run(2)));
+  // The passes of one batch draw masks of their own.
+  network->SeedDropout(1);
+  const at::Tensor first = network->Forward(x), second = network->Forward(x);
+  EXPECT_TRUE(first.equal(run(1)));
+  EXPECT_FALSE(second.equal(first));
+  network->SeedDropout(1);
+  network->Forward(x);
+  EXPECT_TRUE(network->Forward(x).equal(second));
   network->Eval();
   EXPECT_TRUE(run(1).equal(run(2)));
+}
+
+TEST(Networks, ThePassesOfTheWrapperDoNotShareTheirMasks) {
+  SeededDropout dropout(0.5);
+  dropout->train();
+  const auto step = [&] {
+    dropout->Seed(9);
+    std::vector<at::Tensor> masks;
+    for (const int64_t side : {8, 4, 6}) masks.push_back(dropout(torch::ones({1, 5, side, side})));
+    return masks;
+  };
+  const auto masks = step(), again = step();
+  for (size_t i = 0; i < masks.size(); ++i) EXPECT_TRUE(masks[i].equal(again[i])) << i;
+  const auto begin = [](const at::Tensor& mask) { return mask.flatten().slice(0, 0, 5 * 4 * 4); };
+  EXPECT_FALSE(begin(masks[0]).equal(begin(masks[1])));
+  EXPECT_FALSE(begin(masks[0]).equal(begin(masks[2])));
+  EXPECT_FALSE(begin(masks[1]).equal(begin(masks[2])));
 }
 
 TEST(Networks, Bf16IsNearF32) {
@@ -201,15 +280,7 @@ TEST(Networks, Bf16IsNearF32) {
   const at::Tensor half = network->Forward(x);
   EXPECT_EQ(half.scalar_type(), at::kFloat);
   EXPECT_LT((half - exact).abs().max().item<double>(), 0.1 * exact.abs().max().item<double>());
-}
-
-void ExpectError(const std::function<void()>& call, const std::string& part) {
-  try {
-    call();
-    ADD_FAILURE() << "no error that says: " << part;
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
-  }
+  EXPECT_FALSE(half.equal(exact)) << "computed in f32";
 }
 
 TEST(LoadBackbone, NamesWhatIsMissingLeftOverOrOfAnotherShape) {
@@ -247,6 +318,20 @@ TEST(LoadBackbone, NamesWhatIsMissingLeftOverOrOfAnotherShape) {
                      "w.pth");
       },
       "w.pth: bn1.weight has shape [2], the network needs [8]");
+}
+
+TEST(LoadBackbone, TakesThePrefixOfDataParallelOffUnlessNamesClash) {
+  auto network = MakeNetwork({.arch = "resnet18", .outputs = 3, .width = 0.125}, 1);
+  auto other = MakeNetwork(network->spec(), 2);
+  TensorMap weights;
+  for (const auto& [name, tensor] : network->State())
+    if (!network->IsHead(name)) weights.Add("module." + name, FromTorch(tensor));
+  LoadBackbone(*other, weights, "w.pth");
+  const TensorMap loaded = SaveState(*other);
+  EXPECT_EQ(loaded.Find("conv1.weight")->bytes, weights.Find("module.conv1.weight")->bytes);
+  weights.Add("conv1.weight", *loaded.Find("conv1.weight"));
+  ExpectError([&] { LoadBackbone(*other, weights, "w.pth"); },
+              "w.pth: tensor 'conv1.weight' occurs twice");
 }
 
 TEST(LoadBackbone, TakesTorchvisionsWeights) {

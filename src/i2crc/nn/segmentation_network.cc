@@ -94,6 +94,7 @@ class LargeFov : public SegmentationNetwork {
     x = dropout2_->forward(fc7_->forward(x).relu_());
     return fc8_->forward(x);
   }
+  int64_t SmallestSide() const override { return VggFeaturesImpl::kSmallestSide; }
 
  private:
   VggFeatures features_;

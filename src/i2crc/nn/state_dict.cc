@@ -7,16 +7,12 @@
 #include <set>
 
 #include "i2crc/core/error.h"
+#include "i2crc/weights/name_map.h"
 
 namespace i2crc {
 namespace {
 
 bool IsCounter(const std::string& name) { return name.ends_with("num_batches_tracked"); }
-
-// The name without the prefix that DataParallel puts in front.
-std::string WithoutModule(const std::string& name) {
-  return name.starts_with("module.") ? name.substr(7) : name;
-}
 
 void CopyInto(at::Tensor target, const Tensor& source, const std::string& name,
               const std::string& file) {
@@ -86,13 +82,11 @@ Tensor FromTorch(const at::Tensor& tensor) {
   return result;
 }
 
-void LoadBackbone(Network& network, const TensorMap& weights, const std::string& file) {
+void LoadBackbone(Network& network, TensorMap weights, const std::string& file) {
+  StripModulePrefix(weights, file);
   std::map<std::string, const Tensor*> offered;
-  for (const auto& [name, tensor] : weights.items()) {
-    const std::string plain = WithoutModule(name);
-    if (plain.starts_with("fc.") || plain.starts_with("classifier.")) continue;
-    offered[plain] = &tensor;
-  }
+  for (const auto& [name, tensor] : weights.items())
+    if (!name.starts_with("fc.") && !name.starts_with("classifier.")) offered[name] = &tensor;
   // torchvision's VGG16 calls its convolutions `features.N` itself.
   const bool vgg = network.spec().arch.ends_with("vgg16");
   const std::string prefix = network.BackbonePrefix();
@@ -108,7 +102,7 @@ void LoadBackbone(Network& network, const TensorMap& weights, const std::string&
 
 void LoadState(Network& network, const TensorMap& weights, const std::string& file) {
   std::map<std::string, const Tensor*> offered;
-  for (const auto& [name, tensor] : weights.items()) offered[WithoutModule(name)] = &tensor;
+  for (const auto& [name, tensor] : weights.items()) offered[name] = &tensor;
   std::vector<Wanted> wanted;
   for (const auto& [name, tensor] : network.State()) wanted.push_back({name, name, tensor});
   Fill(wanted, offered, file);

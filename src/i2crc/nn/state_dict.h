@@ -14,14 +14,15 @@ namespace i2crc {
 at::Tensor ToTorch(const Tensor& tensor);
 Tensor FromTorch(const at::Tensor& tensor);
 
-// Fills the backbone from a torchvision state dict. Its classifier (`fc.*`, `classifier.*`) is left
-// out; the network's head keeps its start, `num_batches_tracked` may be missing. Anything else that
-// is missing, left over or of another shape throws Error "FILE: …" by name. file stands in
-// messages.
-void LoadBackbone(Network& network, const TensorMap& weights, const std::string& file);
+// Fills the backbone from a torchvision state dict; a leading "module." is taken off. Its
+// classifier
+// (`fc.*`, `classifier.*`) is left out; the network's head keeps its start, `num_batches_tracked`
+// may be missing. Anything else that is missing, left over or of another shape throws Error
+// "FILE: …" by name. file stands in messages.
+void LoadBackbone(Network& network, TensorMap weights, const std::string& file);
 
-// Fills the whole network from its own state dict (`num_batches_tracked` may be missing), a leading
-// "module." is taken off. Throws as above.
+// Fills the whole network from its own state dict (`num_batches_tracked` may be missing). Throws as
+// above.
 void LoadState(Network& network, const TensorMap& weights, const std::string& file);
 
 // The whole state in the network's order; num_batches_tracked is kept.

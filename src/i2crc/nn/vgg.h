@@ -13,6 +13,9 @@ namespace i2crc {
 // 2, no pool5. Named as torchvision's `features`: "0.weight", "2.weight", …
 class VggFeaturesImpl : public torch::nn::Module {
  public:
+  // Three pools halve it, rounding down.
+  static constexpr int64_t kSmallestSide = 8;
+
   explicit VggFeaturesImpl(double width);
   at::Tensor forward(const at::Tensor& images);
   int64_t out_channels() const { return out_channels_; }

@@ -24,6 +24,7 @@ struct ExampleOptions {
   bool msc = true;
   bool overlay = false;
   std::vector<double> scales = {1};
+  std::vector<double> milestones = {5, 10};
 
   OptionSet Describe() {
     OptionSet set;
@@ -39,6 +40,7 @@ struct ExampleOptions {
     set.Add("msc", &msc, "Multi-scale network");
     set.Add("overlay", &overlay, "Write overlays too");
     set.Add("scales", &scales, "Scales of the input").Range(0.1, 4);
+    set.Add("milestones", &milestones, "Where the rate falls").MayBeEmpty().Group("Training");
     return set;
   }
 };

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "i2crc/core/columns.h"
 #include "i2crc/options/command_line.h"
 
 namespace i2crc {
@@ -20,12 +20,6 @@ struct Row {
   std::string flag;
   std::string text;
 };
-
-// Columns on a terminal: code points, not bytes.
-size_t Columns(std::string_view text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
 
 // text in lines of at most kWidth columns that begin with indent spaces, the first one with `first`
 // instead. Line ends in the text stay.
@@ -159,7 +153,7 @@ std::string ToToml(const std::string& section, const OptionSet& set) {
   for (const Option& option : set.options()) {
     const bool is_number = !option.is_path() && !option.is_text();
     text += fmt::format("\n# {}\n{}{} = {}\n", DescriptionText(option, WithDefault::kNo),
-                        option.empty() ? "# " : "", option.name(),
+                        option.empty() && !option.may_be_empty() ? "# " : "", option.name(),
                         TomlValue(option.ToJson(), is_number));
   }
   return text;

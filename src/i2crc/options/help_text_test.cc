@@ -41,6 +41,7 @@ Training:
   --shift N                A whole number without a range (default 0)
   --seed N                 Decides every random number (default 1)
   --lr X                   Learning rate (above 0; default 0.001)
+  --milestones X,X,…       Where the rate falls (default 5,10)
 
 Every command:
   --config FILE            TOML file; this command's section sets its options, flags win over it
@@ -106,6 +107,8 @@ TEST(ToToml, ReadsBackToTheSameValues) {
     }
   }
   values.title += "\xF0\x9F\x98\x80 \"\"\" ''' # [x]";
+  EXPECT_EQ(RoundTrip(set), set.ToJson().dump());
+  values.milestones.clear();
   EXPECT_EQ(RoundTrip(set), set.ToJson().dump());
   values.offset = 1e-5;
   values.title = "\n";

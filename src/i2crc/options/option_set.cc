@@ -207,6 +207,13 @@ Option& Option::Required() {
   return *this;
 }
 
+Option& Option::MayBeEmpty() {
+  ENSURE(std::holds_alternative<std::vector<double>*>(target_), "--{}: only lists may be empty",
+         name_);
+  may_be_empty_ = true;
+  return *this;
+}
+
 Option& Option::Value(std::string placeholder) {
   placeholder_ = std::move(placeholder);
   return *this;
@@ -283,8 +290,7 @@ void Option::Assign(const json& value) {
                  [&](fs::path* target) { *target = PathText(value); },
                  [&](std::vector<double>* target) {
                    if (!value.is_array()) Fail("{} is not a list of numbers", Described(value));
-                   // Who asks for scales wants one at least; who has none by default may have none.
-                   if (value.empty() && !target->empty()) Fail("an empty list is not enough");
+                   if (value.empty() && !may_be_empty_) Fail("an empty list is not enough");
                    std::vector<double> list;
                    for (const json& item : value) {
                      list.push_back(Number(item));

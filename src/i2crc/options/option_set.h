@@ -26,6 +26,7 @@ class Option {
   Option& Above(double low);                        // numbers, the end itself is not legal
   Option& OneOf(std::vector<std::string> choices);  // strings
   Option& Required();                               // must be given by flag or TOML
+  Option& MayBeEmpty();                             // lists: a list of no numbers is legal too
   Option& Value(std::string placeholder);           // "FILE", "DIR", "N" in --help
   Option& Group(std::string title);                 // heading in --help
 
@@ -35,6 +36,7 @@ class Option {
   const std::string& group() const { return group_; }
   const std::vector<std::string>& choices() const { return choices_; }
   bool required() const { return required_; }
+  bool may_be_empty() const { return may_be_empty_; }
   bool is_flag() const { return std::holds_alternative<bool*>(target_); }
   bool is_path() const { return std::holds_alternative<std::filesystem::path*>(target_); }
   bool is_text() const { return std::holds_alternative<std::string*>(target_); }
@@ -43,7 +45,7 @@ class Option {
 
   // Parses text as the command line gives it ("0.01", "true", "1,0.5,0.75"). Throws Error, without
   // the option's name, where it does not parse, is out of range, no choice, not UTF-8 or an empty
-  // list where the default is not empty; the value then stays as it was.
+  // list without MayBeEmpty; the value then stays as it was.
   void SetFromText(const std::string& text);
   // Takes a JSON value of the right type (an integer is good for a double). Throws Error as above.
   // Relative paths are taken relative to base, an empty one stays empty.
@@ -74,6 +76,7 @@ class Option {
   double high_;
   bool low_is_open_ = false;
   bool required_ = false;
+  bool may_be_empty_ = false;
   bool given_ = false;
 };
 

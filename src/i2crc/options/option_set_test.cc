@@ -57,6 +57,7 @@ TEST_F(OptionSetTest, TextsOfEveryTypeAreTaken) {
   EXPECT_EQ(TextError("offset", "-.5"), "");
   EXPECT_EQ(TextError("msc", "false"), "");
   EXPECT_EQ(TextError("scales", "1,0.5,0.75"), "");
+  EXPECT_EQ(TextError("milestones", ""), "");
   EXPECT_EQ(values_.images, "a/../b") << "a path stays as it was typed";
   EXPECT_EQ(values_.arch, "resnet50");
   EXPECT_EQ(values_.epochs, 7);
@@ -66,6 +67,7 @@ TEST_F(OptionSetTest, TextsOfEveryTypeAreTaken) {
   EXPECT_EQ(values_.offset, -0.5);
   EXPECT_FALSE(values_.msc);
   EXPECT_EQ(values_.scales, (std::vector<double>{1, 0.5, 0.75}));
+  EXPECT_TRUE(values_.milestones.empty());
   EXPECT_TRUE(set_.Find("lr")->given());
   EXPECT_FALSE(set_.Find("overlay")->given());
 }
@@ -124,8 +126,15 @@ TEST_F(OptionSetTest, JsonOfAnotherTypeIsRefused) {
   EXPECT_EQ(JsonError("images", std::string("a\0b", 3)), "'a\\x00b' is not a path");
   EXPECT_EQ(JsonError("scales", 1), "1 is not a list of numbers");
   EXPECT_EQ(JsonError("scales", json::array({1, "x"})), "'x' is not a number");
+  EXPECT_EQ(JsonError("scales", json::array()), "an empty list is not enough");
+  EXPECT_EQ(JsonError("milestones", json::array()), "");
   EXPECT_EQ(JsonError("lr", 1), "");
   EXPECT_EQ(values_.lr, 1.0);
+}
+
+TEST_F(OptionSetTest, OnlyListsMayBeEmpty) {
+  double x = 1;
+  EXPECT_THROW(Option("x", &x, "").MayBeEmpty(), InternalError);
 }
 
 TEST_F(OptionSetTest, PathsFromJsonAreRelativeToTheirBase) {

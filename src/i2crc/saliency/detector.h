@@ -12,7 +12,7 @@
 
 namespace i2crc {
 
-// How a detector wants its photographs: RGB over `divisor`, minus mean, over standard deviation.
+// How a detector wants its photographs: RGB divided to 0…1, minus mean, over standard deviation.
 struct DetectorPreset {
   const char* name;
   bool divide_by_maximum;  // by the resized photograph's own largest value; else by 255

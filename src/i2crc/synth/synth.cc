@@ -123,19 +123,25 @@ SynthResult Summarise(const std::vector<SceneFacts>& facts, int64_t train) {
 }  // namespace
 
 void Describe(SynthOptions& options, OptionSet& set) {
-  set.Add("out", &options.out, "folder of the dataset").Required().Value("DIR");
-  set.Add("images", &options.images, "number of scenes, training and validation together")
-      .Range(kMinImages, kMaxImages);
-  set.Add("size", &options.size, "pixels along a side of a scene").Range(kMinSize, kMaxSize);
-  set.Add("seed", &options.seed, "decides every scene");
-  set.Add("val-share", &options.val_share, "share of the scenes that goes to val.txt")
-      .Range(kMinValShare, kMaxValShare);
+  set.Add("out", &options.out, "Folder of the dataset").Required().Value("DIR").Group("Data");
+  set.Add("images", &options.images, "Number of scenes, training and validation together")
+      .Range(kMinImages, kMaxImages)
+      .Group("Data");
+  set.Add("val-share", &options.val_share, "Share of the scenes that goes to val.txt")
+      .Range(kMinValShare, kMaxValShare)
+      .Group("Data");
+  set.Add("size", &options.size, "Pixels along a side of a scene")
+      .Range(kMinSize, kMaxSize)
+      .Group("Scenes");
   set.Add("ground-bias", &options.ground_bias,
-          "how often a scene lies on the home ground of one of its classes, 0 never by intent … 1 "
+          "How often a scene lies on the home ground of one of its classes, 0 never by intent … 1 "
           "always")
-      .Range(0, 1);
-  set.Add("saliency-miss", &options.saliency_miss, "how often the saliency map misses an object")
-      .Range(0, 1);
+      .Range(0, 1)
+      .Group("Scenes");
+  set.Add("saliency-miss", &options.saliency_miss, "How often the saliency map misses an object")
+      .Range(0, 1)
+      .Group("Scenes");
+  set.Add("seed", &options.seed, "Decides every scene").Group("General");
 }
 
 SynthResult WriteSynth(const SynthOptions& options, int threads, Context& context) {

@@ -56,7 +56,6 @@ class GroundTexture {
 
 // The hide of an animal, regular and of high contrast; several classes wear the same.
 enum class Hide { kSpots, kStripes, kScales };
-inline constexpr int kHides = 3;
 
 class HideTexture {
  public:

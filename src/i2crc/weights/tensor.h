@@ -54,8 +54,10 @@ class TensorMap {
   // Throws Error where the name is there already.
   void Add(std::string name, Tensor tensor);
   const Tensor* Find(const std::string& name) const;  // null where absent
-  const std::vector<std::pair<std::string, Tensor>>& items() const { return items_; }
-  std::vector<std::pair<std::string, Tensor>>& items() { return items_; }
+  const std::vector<std::pair<std::string, Tensor>>& items() const& { return items_; }
+  std::vector<std::pair<std::string, Tensor>>& items() & { return items_; }
+  // In `for (… : ReadTensorFile(path).items())` the map would be gone before the first turn.
+  void items() const&& = delete;
   size_t size() const { return items_.size(); }
 
   std::map<std::string, std::string> metadata;

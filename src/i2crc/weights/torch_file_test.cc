@@ -168,7 +168,8 @@ std::string PickleOfEntries(const std::vector<std::string>& keys) {
 
 std::string NameIn(const std::vector<std::string>& keys) {
   const std::string zip = ZipBytes({{"m/data.pkl", PickleOfEntries(keys)}, {"m/data/0", "x"}});
-  return ParseTorchZip(Bytes(zip), "x").items().at(0).first;
+  const TensorMap tensors = ParseTorchZip(Bytes(zip), "x");
+  return tensors.items().at(0).first;
 }
 
 TEST(TorchFile, StateDictComesBeforeModel) {
