@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // TOML by --config: mistakes with their place, what wins over what, and the way back.
+#include <algorithm>
+#include <sstream>
+
 #include "support/scenes_world.h"
 
 namespace i2crc::testing {
@@ -11,6 +14,25 @@ using ::testing::Not;
 
 class ConfigTest : public ProgramTest {
  protected:
+  // What a command would do, a line an option; paths left out, which are never defaults.
+  std::vector<std::string> Settings(Arguments command) {
+    const ProgramResult result = Run(command + Arguments{"--print-config"});
+    EXPECT_EQ(result.status, 0) << command[0] << ": " << result.err;
+    const std::vector<std::string> paths = {"checkpoint", "classes", "images",   "labels",
+                                            "list",       "out",     "saliency", "train",
+                                            "truth",      "val",     "weights"};
+    std::vector<std::string> settings;
+    std::istringstream lines(result.out);
+    for (std::string line; std::getline(lines, line);) {
+      const std::string plain = line.starts_with("# ") ? line.substr(2) : line;
+      const size_t equals = plain.find(" = ");
+      if (equals == std::string::npos ||
+          std::find(paths.begin(), paths.end(), plain.substr(0, equals)) != paths.end())
+        continue;
+      settings.push_back(line);
+    }
+    return settings;
+  }
   void ExpectRefusedConfig(const std::string& text, const std::string& message,
                            const std::string& command = "cam") {
     Write("c.toml", text);
@@ -58,6 +80,24 @@ TEST_F(ConfigTest, FlagsWinOverTomlAndTomlOverDefaults) {
               HasSubstr("\nweights = \"deep/sub/w.pth\"\n"));
 }
 
+// configs/voc12.toml writes the paper's recipe out: the defaults are that recipe, and stay it.
+TEST_F(ConfigTest, TheDefaultsAreThePapers) {
+  const std::string config = std::string(I2CRC_CONFIGS) + "/voc12.toml";
+  std::vector<std::string> commands;
+  std::istringstream lines(ReadBytes(config));
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with("[") && line.ends_with("]"))
+      commands.push_back(line.substr(1, line.size() - 2));
+  ASSERT_THAT(commands, ::testing::IsSupersetOf({"run", "train-cls", "cam", "train-seg"}));
+  size_t compared = 0;
+  for (const std::string& command : commands) {
+    const auto given = Settings({command, "--config", config});
+    EXPECT_EQ(given, Settings({command})) << command;
+    compared += given.size();
+  }
+  EXPECT_GT(compared, 50u);
+}
+
 TEST_F(ConfigTest, WhatIsPrintedCanBeReadBack) {
   const std::vector<Arguments> commands = {
       {"saliency", "--input-size", "64", "--list", "l \"x\".txt"},
@@ -100,7 +140,7 @@ TEST_F(ConfigTest, RunRefusesBeforeItWrites) {
   refused(head, "neither is given");
   refused(head + "saliency = 'nowhere'\n", "nowhere: no such folder");
   refused(head + "saliency = 's/Saliency'\nclasses = 's/train.txt'\n", "s/train.txt:1: class name");
-  refused(whole + "[train-cls]\nweights = 'none.pth'\n", "none.pth: no such file");
+  refused(whole + "[train-cls]\nweights = 'none.pth'\n", "none.pth: No such file or directory");
   refused(whole + "[cam]\nout = 'else'\n", "[cam] out is decided by the run");
   refused(whole + "truth = 'none'\n", "none: no such folder");
   refused("[run]\nout = 'out'\nimages = 's/JPEGImages'\n", "--train is missing");
@@ -114,7 +154,8 @@ TEST_F(ConfigTest, RunRefusesBeforeItWrites) {
   ExpectRefused({"run", "--config", "c.toml", "--from", "camera"}, "'camera' is no stage");
   ExpectRefused({"run", "--config", "c.toml", "--from", "refine", "--to", "cam"},
                 "--from refine comes after --to cam");
-  ExpectRefused({"run", "--config", "c.toml", "--from", "cam"}, "train-cls was not done yet");
+  ExpectRefused({"run", "--config", "c.toml", "--from", "cam"},
+                "--from cam: train-cls was not done");
   const ProgramResult dry = Run({"run", "--config", "c.toml", "--dry-run"});
   EXPECT_EQ(dry.status, 0) << dry.err;
   EXPECT_THAT(dry.out, AllOf(HasSubstr("train-seg-2"), Not(HasSubstr("predict-val"))));

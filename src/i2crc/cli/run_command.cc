@@ -26,15 +26,24 @@ Command RunCommand() {
             ReadRunConfiguration(TomlFile::Read(line.config), options);
         const std::vector<Stage> stages = MakeStages(configuration);
         if (options.dry_run) {
+          CheckRun(configuration, stages, context);
           std::fputs(DescribePlan(stages).c_str(), stdout);
           return 0;
         }
-        for (const StageOutcome& outcome : RunRun(configuration, stages, context))
-          if (outcome.scores)
-            fmt::print("{:<14} mIoU {:.2f}\n", outcome.name,
-                       100 * (*outcome.scores)["mean_iou"].get<double>());
-        return 0;
-      });
+        const std::vector<StageOutcome> outcomes = RunRun(configuration, stages, context);
+        double final_miou = 100;
+        for (const StageOutcome& outcome : outcomes) {
+          if (!outcome.scores) continue;
+          const double miou = 100 * (*outcome.scores)["mean_iou"].get<double>();
+          fmt::print("{:<14} mIoU {:.2f}\n", outcome.name, miou);
+          if (outcome.name == "eval") final_miou = miou;
+        }
+        if (final_miou >= configuration.eval.min_miou) return 0;
+        context.log().warn("eval: mIoU {:.4f} % is below min-miou {}", final_miou,
+                           configuration.eval.min_miou);
+        return 1;
+      },
+      RunsNetwork::kYes);
 }
 
 }  // namespace i2crc

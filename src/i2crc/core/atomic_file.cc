@@ -18,11 +18,14 @@ namespace fs = std::filesystem;
 namespace i2crc {
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
-  // The counter keeps two threads that write the same name apart.
+  // The counter keeps two threads that write the same name apart. A file that is there already was
+  // left by a killed process of the same number, as a container's may be.
   static std::atomic<unsigned> counter{0};
-  aside_ = path_.parent_path() /
-           fmt::format(".{}.tmp.{}.{}", path_.filename().string(), getpid(), counter.fetch_add(1));
-  descriptor_ = open(aside_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  do {
+    aside_ = path_.parent_path() / fmt::format(".{}.tmp.{}.{}", path_.filename().string(), getpid(),
+                                               counter.fetch_add(1));
+    descriptor_ = open(aside_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  } while (descriptor_ < 0 && errno == EEXIST);
   if (descriptor_ < 0) Fail("{}: cannot write: {}", path_.string(), std::strerror(errno));
 }
 
@@ -63,6 +66,15 @@ void WriteFileAtomically(const fs::path& path, std::span<const std::byte> bytes)
 
 void WriteFileAtomically(const fs::path& path, std::string_view text) {
   WriteFileAtomically(path, std::as_bytes(std::span(text)));
+}
+
+void RemoveAsideFiles(const fs::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(".") && name.find(".tmp.") != std::string::npos)
+      fs::remove(entry.path(), ignored);
+  }
 }
 
 std::string ReadWholeFile(const fs::path& path, size_t max_bytes) {

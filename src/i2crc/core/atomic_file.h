@@ -9,9 +9,9 @@
 
 namespace i2crc {
 
-// Writes a whole file aside (same folder, ".NAME.tmp.PID") and renames it into place, so that a
-// reader sees the old file, the new file, or none. Throws Error with the file's name and the cause
-// (disk full, no permission).
+// Writes a whole file aside (same folder, ".NAME.tmp.PID.COUNT") and renames it into place, so that
+// a reader sees the old file, the new file, or none. Throws Error with the file's name and the
+// cause (disk full, no permission).
 void WriteFileAtomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
 void WriteFileAtomically(const std::filesystem::path& path, std::string_view text);
 
@@ -33,6 +33,9 @@ class AtomicFile {
   std::filesystem::path aside_;
   int descriptor_ = -1;
 };
+
+// Removes what writes of a killed process left in the folder. Only where no other process writes.
+void RemoveAsideFiles(const std::filesystem::path& folder);
 
 // The whole file. Throws Error where it does not exist, cannot be read or is larger than max_bytes.
 std::string ReadWholeFile(const std::filesystem::path& path, size_t max_bytes = SIZE_MAX);

@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "i2crc/core/atomic_file.h"
-#include "i2crc/core/prefetch.h"
 #include "i2crc/data/augment.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
@@ -15,30 +14,22 @@
 #include "i2crc/nn/checkpoint.h"
 #include "i2crc/nn/state_dict.h"
 #include "i2crc/pipeline/image_set.h"
+#include "i2crc/pipeline/inference.h"
+#include "i2crc/pipeline/item_loop.h"
 #include "i2crc/pipeline/mask_set.h"
-#include "i2crc/pipeline/training_setup.h"
+#include "i2crc/pipeline/network_setup.h"
 #include "i2crc/weights/tensor_file.h"
 
 namespace i2crc {
 namespace {
 
-// One image, resized to every scale on a loader thread.
-struct CamInput {
-  std::vector<ImageF32> scaled;
-  std::string failure;  // under --on-error skip: why the image is left out
-};
-
-at::Tensor AsBatch(const ImageF32& image) {
-  return torch::from_blob(const_cast<float*>(image.data()), {1, image.height(), image.width(), 3},
-                          torch::kFloat)
-      .permute({0, 3, 1, 2});
-}
+using CamInput = std::vector<ImageF32>;  // one image, resized to every scale
 
 // Scores [C, h, w] of the first scale's size: the mean over scales and mirror images.
 at::Tensor AveragedScores(Network& network, const CamInput& input, bool flip,
                           const std::string& device) {
   at::Tensor sum;
-  for (const ImageF32& scaled : input.scaled) {
+  for (const ImageF32& scaled : input) {
     const at::Tensor images = AsBatch(scaled).to(device);
     at::Tensor scores = network.Forward(images);
     if (flip) scores = (scores + network.Forward(images.flip({3})).flip({3})) / 2;
@@ -48,7 +39,7 @@ at::Tensor AveragedScores(Network& network, const CamInput& input, bool flip,
       sum = sum + at::upsample_bilinear2d(scores, sum.sizes().slice(2), /*align_corners=*/false);
     }
   }
-  return (sum / static_cast<double>(input.scaled.size()))[0].to(at::kCPU).contiguous();
+  return (sum / static_cast<double>(input.size()))[0].to(at::kCPU).contiguous();
 }
 
 class CamWriter {
@@ -92,7 +83,7 @@ void Describe(CamOptions& o, OptionSet& set) {
       .Value("FILE")
       .Group("Data");
   set.Add("scales", &o.scales, "Scales of the input whose scores are averaged")
-      .Above(0)
+      .Range(0.05, 16)
       .Group("Input");
   set.Add("flip", &o.flip, "Average with the mirrored image").Group("Input");
   set.Add("input-size", &o.input_size,
@@ -107,13 +98,9 @@ void Describe(CamOptions& o, OptionSet& set) {
 CamResult RunCam(const CamOptions& options, Context& context) {
   CheckFolder(options.images, "--images");
   CheckOutFolder(options.out, {{"--images", &options.images}});
-  std::optional<ClassNames> classes;
-  if (!options.classes.empty()) classes = ClassNames::Read(options.classes);
   PrepareCompute(options.compute, options.items.threads, context);
-  LoadedNetwork loaded = LoadCheckpoint(options.checkpoint, NetworkKind::kAttention, classes);
-  Network& network = *loaded.network;
-  network.SetPrecision(options.compute.precision == "bf16" ? Precision::kBF16 : Precision::kF32);
-  network.To(at::Device(options.compute.device));
+  const LoadedNetwork loaded =
+      LoadNetwork(options.checkpoint, NetworkKind::kAttention, options.classes, options.compute);
   const auto images = CheckImages(ReadImageList(options.list, loaded.info.classes),
                                   {.images = options.images}, options.items.policy(), context);
 
@@ -121,36 +108,36 @@ CamResult RunCam(const CamOptions& options, Context& context) {
   MakeFolder(options.out);
   const torch::NoGradGuard no_grad;
   const int size = options.input_size > 0 ? options.input_size : loaded.info.input_size;
-  Prefetcher<CamInput> inputs(
-      0, static_cast<int64_t>(images.size()), options.compute.loader_threads,
-      2 + 2 * options.compute.loader_threads, [&](int64_t i) {
-        CamInput input;
-        if (images[static_cast<size_t>(i)].tags.empty()) return input;
-        try {
-          const ImageU8 rgb = ReadPhotograph(images[static_cast<size_t>(i)].photograph);
-          for (const double scale : options.scales)
-            input.scaled.push_back(
-                AttentionInput(rgb, std::max(1, static_cast<int>(std::lround(size * scale))),
-                               loaded.info.normalisation));
-        } catch (const Error& error) {
-          if (options.items.policy() == OnError::kStop) throw;
-          input.failure = error.what();
-        }
-        return input;
-      });
   CamResult result;
   CamWriter writer(options, result);
-  auto progress = context.StartProgress("cam", static_cast<int64_t>(images.size()), "images");
-  for (const CheckedImage& image : images) {
-    context.CheckInterrupted();
-    const CamInput input = inputs.Next();
-    if (!input.failure.empty()) {
-      context.LeaveOut(input.failure);
-    } else if (!image.tags.empty()) {
-      writer.Write(image, AveragedScores(network, input, options.flip, options.compute.device));
-    }
-    progress->Advance();
-  }
+  const ItemWork<CamInput> work{
+      .make =
+          [&](int64_t i) {
+            const CheckedImage& image = images[static_cast<size_t>(i)];
+            CamInput input;
+            if (image.tags.empty()) return input;
+            const ImageU8 rgb = ReadPhotograph(image.photograph);
+            for (const double scale : options.scales)
+              input.push_back(
+                  AttentionInput(rgb, std::max(1, static_cast<int>(std::lround(size * scale))),
+                                 loaded.info.normalisation));
+            return input;
+          },
+      .write = {},
+      .take =
+          [&](int64_t i, const CamInput& input) {
+            if (input.empty()) return;
+            const CheckedImage& image = images[static_cast<size_t>(i)];
+            at::Tensor scores;
+            const bool made = TryItem(context, options.items.policy(), [&] {
+              scores = OnPhotograph(image, [&] {
+                return AveragedScores(*loaded.network, input, options.flip, options.compute.device);
+              });
+            });
+            if (made) writer.Write(image, scores);
+          }};
+  ForEachItem("cam", static_cast<int64_t>(images.size()), options.compute.loader_threads,
+              options.items.policy(), work, context);
   return result;
 }
 

@@ -36,4 +36,58 @@ int ThreadCount(int threads) {
   return std::max(1, CPU_COUNT(&cores));
 }
 
+void DescribeFolders(TrainingOptions& o, OptionSet& set) {
+  set.Add("images", &o.images, "Folder of photographs, ID.jpg, .jpeg or .png")
+      .Required()
+      .Value("DIR")
+      .Group("Data");
+  set.Add("classes", &o.classes, "Class names, one a line; default: VOC's twenty")
+      .Value("FILE")
+      .Group("Data");
+  set.Add("out", &o.out, "Folder for checkpoint, training state and metrics")
+      .Required()
+      .Value("DIR")
+      .Group("Data");
+}
+
+void DescribeNetwork(TrainingOptions& o, OptionSet& set) {
+  set.Add("weights", &o.weights,
+          "ImageNet weights of the backbone, .pth or .safetensors; default: from scratch")
+      .Value("FILE")
+      .Group("Network");
+  set.Add("width", &o.width, "Multiplies the channels of every layer (for training from scratch)")
+      .Range(1.0 / 64, 8)
+      .Group("Network");
+  set.Add("normalisation", &o.normalisation,
+          "Of the input: RGB as torchvision has it, or the authors' BGR minus the mean")
+      .OneOf({"rgb", "bgr"})
+      .Group("Network");
+}
+
+void DescribeOptimiser(TrainingOptions& o, OptionSet& set) {
+  set.Add("batch", &o.batch, "Images a batch").Range(1, 4096).Group("Optimiser");
+  set.Add("momentum", &o.momentum, "Momentum; Nesterov's in train-cls")
+      .Range(0, 1)
+      .Group("Optimiser");
+  set.Add("weight-decay", &o.weight_decay, "On every parameter").Range(0, 1).Group("Optimiser");
+  set.Add("seed", &o.seed, "Decides start, order and augmentation").Group("Optimiser");
+  set.Add("checkpoint-every", &o.checkpoint_every,
+          "Steps between saved training states; 0: at the end only")
+      .Range(0, 1e9)
+      .Value("STEPS")
+      .Group("Optimiser");
+}
+
+nlohmann::ordered_json Settings(const OptionSet& set) {
+  nlohmann::ordered_json settings;
+  for (const Option& option : set.options()) {
+    const std::string& name = option.name();
+    if (option.is_path() || name == "threads" || name == "loader-threads" || name == "device" ||
+        name == "on-error" || name == "checkpoint-every")
+      continue;
+    settings[name] = option.ToJson();
+  }
+  return settings;
+}
+
 }  // namespace i2crc

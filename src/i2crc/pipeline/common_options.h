@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "i2crc/core/context.h"
@@ -25,6 +27,32 @@ struct ComputeOptions {
   int loader_threads = 2;          // decode and augment ahead; 0: none
 };
 void Describe(ComputeOptions& options, OptionSet& set);
+
+// What both trainings are told alike.
+struct TrainingOptions {
+  std::filesystem::path images, list, weights, out, classes;
+  double width = 1.0;
+  std::string normalisation = "rgb";
+  int batch = 5;
+  double momentum = 0.9;
+  double weight_decay = 5e-4;
+  uint64_t seed = 1;
+  int checkpoint_every = 500;
+  ItemOptions items;
+  ComputeOptions compute;
+};
+void DescribeFolders(TrainingOptions& options, OptionSet& set);
+void DescribeNetwork(TrainingOptions& options, OptionSet& set);
+void DescribeOptimiser(TrainingOptions& options, OptionSet& set);
+
+// What decides a result: the options without folders and without what only changes the speed.
+nlohmann::ordered_json Settings(const OptionSet& set);
+template <typename Options>
+nlohmann::ordered_json SettingsOf(Options options) {
+  OptionSet set;
+  Describe(options, set);
+  return Settings(set);
+}
 
 // threads, or the number of cores this process may use where it is 0.
 int ThreadCount(int threads);

@@ -10,6 +10,7 @@
 #include "i2crc/image/image_file.h"
 #include "i2crc/pipeline/demo_config.h"
 #include "i2crc/pipeline/demo_picture.h"
+#include "i2crc/pipeline/network_setup.h"
 #include "i2crc/pipeline/run_stages.h"
 #include "i2crc/pipeline/run_step.h"
 #include "i2crc/synth/synth.h"
@@ -101,15 +102,16 @@ double Seconds(const std::vector<StageOutcome>& outcomes, const std::vector<std:
 
 std::string Table(const DemoResult& result, const std::vector<StageOutcome>& outcomes,
                   bool attention_only) {
-  std::string table = fmt::format("{:<58} {:>6} {:>9}\n", "", "mIoU %", "seconds");
+  std::string table = fmt::format("{:<64} {:>6} {:>9}\n", "", "mIoU %", "seconds");
   const auto row = [&](const std::string& what, double score,
                        const std::vector<std::string>& stages) {
     table +=
-        fmt::format("{:<58} {:>6.1f} {:>9.1f}\n", what, 100 * score, Seconds(outcomes, stages));
+        fmt::format("{:<64} {:>6.1f} {:>9.1f}\n", what, 100 * score, Seconds(outcomes, stages));
   };
-  row("attention maps without relation losses (train, best cut)", result.cam_plain,
+  row("attention maps without relation losses (train, best threshold)", result.cam_plain,
       {"train-cls-plain", "cam-plain"});
-  row("attention maps with relation losses (train, best cut)", result.cam, {"train-cls", "cam"});
+  row("attention maps with relation losses (train, best threshold)", result.cam,
+      {"train-cls", "cam"});
   row("initial labels (train)", result.initial_labels, {"label"});
   if (!attention_only) {
     row("refined labels (train)", result.refined_labels,
@@ -142,15 +144,14 @@ void Describe(DemoOptions& o, OptionSet& set) {
 DemoResult RunDemo(const DemoOptions& options, Context& context) {
   RunConfiguration c = Configure(options);
   if (options.attention_only) c.run.to = "label";
-  context.WorkBegins();
-  MakeFolder(options.out);
-  WriteFileAtomically(options.out / "demo.toml", kDemoConfig);
+  CheckDevice(options.compute);
   SynthOptions synth;
   synth.out = options.out / "data";
   synth.images = options.images;
   synth.size = options.size;
   synth.seed = options.scene_seed;
   WriteSynth(synth, ThreadCount(options.items.threads), context);
+  WriteFileAtomically(options.out / "demo.toml", kDemoConfig);
 
   std::vector<Stage> stages = PlainCamStages(c);
   for (Stage& stage : MakeStages(c)) stages.push_back(std::move(stage));

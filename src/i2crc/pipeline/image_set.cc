@@ -43,7 +43,9 @@ std::vector<CheckedImage> CheckImages(const std::vector<ListedImage>& list,
     context.CheckInterrupted();
     TryItem(context, on_error, [&] { images.push_back(CheckOne(listed, request)); });
   }
-  if (images.empty()) Fail("no image of the list can be used");
+  if (images.empty())
+    Fail("{}: no image of the list can be used",
+         (request.images.empty() ? request.maps : request.images).string());
   return images;
 }
 

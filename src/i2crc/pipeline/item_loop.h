@@ -25,11 +25,12 @@ struct ItemWork {
   std::function<void(int64_t i, const T& made)> take;
 };
 
-// Works on items 0 … count − 1 on as many threads as `items` says, holding few at once. What is
-// taken, left out and thrown, and the order of it, does not depend on their number: an Error comes
-// up after everything before its item was taken. Throws Interrupted once the user asked to stop.
+// Works on items 0 … count − 1 on `workers` threads (0: on the calling one), holding few at once.
+// What is taken, left out and thrown, and the order of it, does not depend on their number: an
+// Error comes up after everything before its item was taken. Throws Interrupted once the user asked
+// to stop.
 template <typename T>
-void ForEachItem(const std::string& title, int64_t count, const ItemOptions& items,
+void ForEachItem(const std::string& title, int64_t count, int workers, OnError on_error,
                  const ItemWork<T>& work, Context& context) {
   struct Outcome {
     std::optional<T> made;
@@ -40,16 +41,15 @@ void ForEachItem(const std::string& title, int64_t count, const ItemOptions& ite
     try {
       outcome.made = work.make(i);
     } catch (const Error& error) {
-      if (items.policy() == OnError::kStop) throw;
+      if (on_error == OnError::kStop) throw;
       outcome.failure = error.what();
       return outcome;
     }
     if (work.write) work.write(i, *outcome.made);
     return outcome;
   };
-  const auto threads = static_cast<int>(std::min<int64_t>(ThreadCount(items.threads), count));
-  const int workers = threads > 1 ? threads : 0;
-  Prefetcher<Outcome> outcomes(0, count, workers, 2 * int64_t{workers}, run);
+  Prefetcher<Outcome> outcomes(0, count, static_cast<int>(std::min<int64_t>(workers, count)),
+                               2 * int64_t{workers}, run);
   const auto progress = context.StartProgress(title, count, "images");
   for (int64_t i = 0; i < count; ++i) {
     context.CheckInterrupted();
@@ -61,6 +61,14 @@ void ForEachItem(const std::string& title, int64_t count, const ItemOptions& ite
     }
     progress->Advance();
   }
+}
+
+// On as many threads as `items` says.
+template <typename T>
+void ForEachItem(const std::string& title, int64_t count, const ItemOptions& items,
+                 const ItemWork<T>& work, Context& context) {
+  const int threads = ThreadCount(items.threads);
+  ForEachItem(title, count, threads > 1 ? threads : 0, items.policy(), work, context);
 }
 
 }  // namespace i2crc

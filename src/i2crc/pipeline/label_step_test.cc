@@ -128,12 +128,14 @@ TEST_F(LabelStepTest, EveryThresholdReachesTheRules) {
 }
 
 TEST_F(LabelStepTest, TheDefaultsAreTheAuthors) {
-  const LabelRuleOptions given = LabelThresholds().rules(), authors;
-  EXPECT_EQ(given.object_floor, authors.object_floor);
-  EXPECT_EQ(given.attention_certain, authors.attention_certain);
-  EXPECT_EQ(given.conflict, authors.conflict);
-  EXPECT_EQ(given.doubt, authors.doubt);
-  EXPECT_EQ(given.min_foreground, authors.min_foreground);
+  // ALGORITHM.md, stage 3.
+  for (const LabelRuleOptions& rules : {LabelThresholds().rules(), LabelRuleOptions()}) {
+    EXPECT_EQ(rules.object_floor, 0.3F);
+    EXPECT_EQ(rules.attention_certain, 0.5F);
+    EXPECT_EQ(rules.conflict, 0.9F);
+    EXPECT_EQ(rules.doubt, 32);
+    EXPECT_EQ(rules.min_foreground, 0.01);
+  }
 }
 
 TEST_F(LabelStepTest, OptionsAreDescribed) {

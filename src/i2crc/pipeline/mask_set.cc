@@ -23,6 +23,11 @@ void CheckStillThatSize(const SizedFile& checked, const ImageU8& image) {
          checked.height);
 }
 
+ImageHeader HeaderOf(const fs::path& path, const std::string& kind) {
+  if (!FileIsThere(path)) Fail("{}: {} is missing", path.string(), kind);
+  return ReadImageHeader(path);
+}
+
 }  // namespace
 
 bool FileIsThere(const fs::path& path) {
@@ -33,18 +38,16 @@ bool FileIsThere(const fs::path& path) {
 }
 
 SizedFile CheckMap(const fs::path& path, const std::string& kind) {
-  if (!FileIsThere(path)) Fail("{}: {} is missing", path.string(), kind);
-  const ImageHeader header = ReadImageHeader(path);
+  const ImageHeader header = HeaderOf(path, kind);
   return {path, kind, header.height, header.width};
 }
 
 SizedFile CheckMask(const fs::path& path, const std::string& kind) {
-  SizedFile file = CheckMap(path, kind);
-  const ImageHeader header = ReadImageHeader(path);
+  const ImageHeader header = HeaderOf(path, kind);
   if (header.channels != 1)
     Fail("{}: {} has {} channels; class indices need a PNG with palette or 8-bit grey",
          path.string(), kind, header.channels);
-  return file;
+  return {path, kind, header.height, header.width};
 }
 
 void CheckSameSize(const SizedFile& file, const SizedFile& reference) {

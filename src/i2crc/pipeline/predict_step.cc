@@ -4,17 +4,17 @@
 #include <torch/torch.h>
 
 #include <cstring>
-#include <optional>
 
 #include "i2crc/core/atomic_file.h"
-#include "i2crc/core/prefetch.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/image/overlay.h"
 #include "i2crc/nn/checkpoint.h"
 #include "i2crc/pipeline/image_set.h"
+#include "i2crc/pipeline/inference.h"
+#include "i2crc/pipeline/item_loop.h"
 #include "i2crc/pipeline/mask_set.h"
-#include "i2crc/pipeline/training_setup.h"
+#include "i2crc/pipeline/network_setup.h"
 #include "i2crc/weights/tensor_file.h"
 
 namespace i2crc {
@@ -23,16 +23,11 @@ namespace {
 struct PredictInput {
   ImageU8 rgb;
   ImageF32 normalised;
-  std::string failure;  // under --on-error skip: why the image is left out
 };
 
 // Probabilities f32 [C+1, H, W] in the photograph's size.
 at::Tensor Probabilities(Network& network, const ImageF32& normalised, const std::string& device) {
-  const at::Tensor image =
-      torch::from_blob(const_cast<float*>(normalised.data()),
-                       {1, normalised.height(), normalised.width(), 3}, torch::kFloat)
-          .permute({0, 3, 1, 2})
-          .to(device);
+  const at::Tensor image = AsBatch(normalised).to(device);
   const at::Tensor logits = network.Forward(image);
   return at::upsample_bilinear2d(logits, image.sizes().slice(2), /*align_corners=*/false)
       .softmax(1)[0]
@@ -54,6 +49,17 @@ void WriteProbabilities(const std::filesystem::path& path, const at::Tensor& pro
                                                {probabilities.data_ptr<float>(),
                                                 static_cast<size_t>(probabilities.numel())}));
   WriteSafetensors(path, stored);
+}
+
+// The mask comes last: where it is, the rest is too.
+void WritePrediction(const PredictOptions& options, const std::string& id, const ImageU8& rgb,
+                     const at::Tensor& probabilities) {
+  const ImageU8 mask = ArgMax(probabilities);
+  if (options.probabilities)
+    WriteProbabilities(OutputPath(options.out, id, ".safetensors"), probabilities);
+  if (options.overlay)
+    WriteJpeg(OutputPath(options.out, id, "_overlay.jpg"), Overlay(rgb, mask, VocPalette()));
+  WriteMaskPng(OutputPath(options.out, id, ".png"), mask, VocPalette());
 }
 
 }  // namespace
@@ -81,13 +87,9 @@ void Describe(PredictOptions& o, OptionSet& set) {
 PredictResult RunPredict(const PredictOptions& options, Context& context) {
   CheckFolder(options.images, "--images");
   CheckOutFolder(options.out, {{"--images", &options.images}});
-  std::optional<ClassNames> classes;
-  if (!options.classes.empty()) classes = ClassNames::Read(options.classes);
   PrepareCompute(options.compute, options.items.threads, context);
-  LoadedNetwork loaded = LoadCheckpoint(options.checkpoint, NetworkKind::kSegmentation, classes);
-  Network& network = *loaded.network;
-  network.SetPrecision(options.compute.precision == "bf16" ? Precision::kBF16 : Precision::kF32);
-  network.To(at::Device(options.compute.device));
+  const LoadedNetwork loaded =
+      LoadNetwork(options.checkpoint, NetworkKind::kSegmentation, options.classes, options.compute);
   const auto list = options.list.empty() ? ListFolder(options.images) : ReadImageIds(options.list);
   const auto images =
       CheckImages(list, {.images = options.images}, options.items.policy(), context);
@@ -95,41 +97,32 @@ PredictResult RunPredict(const PredictOptions& options, Context& context) {
   context.WorkBegins();
   MakeFolder(options.out);
   const torch::NoGradGuard no_grad;
-  Prefetcher<PredictInput> inputs(
-      0, static_cast<int64_t>(images.size()), options.compute.loader_threads,
-      2 + options.compute.loader_threads, [&](int64_t i) {
-        PredictInput input;
-        try {
-          input.rgb = ReadPhotograph(images[static_cast<size_t>(i)].photograph);
-          input.normalised = ToFloat(input.rgb);
-          Normalise(input.normalised, loaded.info.normalisation);
-        } catch (const Error& error) {
-          if (options.items.policy() == OnError::kStop) throw;
-          input.failure = error.what();
-        }
-        return input;
-      });
   PredictResult result;
-  auto progress = context.StartProgress("predict", static_cast<int64_t>(images.size()), "images");
-  for (const CheckedImage& image : images) {
-    context.CheckInterrupted();
-    const PredictInput input = inputs.Next();
-    progress->Advance();
-    if (!input.failure.empty()) {
-      context.LeaveOut(input.failure);
-      continue;
-    }
-    const at::Tensor probabilities =
-        Probabilities(network, input.normalised, options.compute.device);
-    const ImageU8 mask = ArgMax(probabilities);
-    if (options.probabilities)
-      WriteProbabilities(OutputPath(options.out, image.id, ".safetensors"), probabilities);
-    if (options.overlay)
-      WriteJpeg(OutputPath(options.out, image.id, "_overlay.jpg"),
-                Overlay(input.rgb, mask, VocPalette()));
-    WriteMaskPng(OutputPath(options.out, image.id, ".png"), mask, VocPalette());
-    ++result.images;
-  }
+  const ItemWork<PredictInput> work{
+      .make =
+          [&](int64_t i) {
+            PredictInput input;
+            input.rgb = ReadPhotograph(images[static_cast<size_t>(i)].photograph);
+            input.normalised = ToFloat(input.rgb);
+            Normalise(input.normalised, loaded.info.normalisation);
+            return input;
+          },
+      .write = {},
+      .take =
+          [&](int64_t i, const PredictInput& input) {
+            const CheckedImage& image = images[static_cast<size_t>(i)];
+            at::Tensor probabilities;
+            const bool made = TryItem(context, options.items.policy(), [&] {
+              probabilities = OnPhotograph(image, [&] {
+                return Probabilities(*loaded.network, input.normalised, options.compute.device);
+              });
+            });
+            if (!made) return;
+            WritePrediction(options, image.id, input.rgb, probabilities);
+            ++result.images;
+          }};
+  ForEachItem("predict", static_cast<int64_t>(images.size()), options.compute.loader_threads,
+              options.items.policy(), work, context);
   return result;
 }
 

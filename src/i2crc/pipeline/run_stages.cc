@@ -1,23 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "i2crc/pipeline/run_stages.h"
 
+#include <algorithm>
+
 #include "i2crc/data/image_list.h"
-#include "i2crc/pipeline/training_setup.h"
+#include "i2crc/pipeline/mask_set.h"
 
 namespace fs = std::filesystem;
 
 namespace i2crc {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-// The value of every option that decides a result.
-template <typename Options>
-Json Settings(Options options) {
-  OptionSet set;
-  Describe(options, set);
-  return TrainingSettings(set);
-}
 
 // Files of an input that are there, for the IDs of a list.
 StageInput FilesOf(const std::string& name, const fs::path& folder,
@@ -48,7 +40,7 @@ StageInput AttentionMaps(const fs::path& folder, const std::vector<ListedImage>&
   StageInput input{"cams", {}, folder, "cam"};
   for (const ListedImage& image : images)
     for (const int tag : image.tags) {
-      const fs::path file = folder / fmt::format("{}_{}.png", image.id, tag);
+      const fs::path file = AttentionPath(folder, image.id, tag);
       if (fs::exists(file)) input.files.push_back(file);
     }
   return input;
@@ -62,25 +54,33 @@ StageInput File(const std::string& name, const fs::path& path, const std::string
 
 }  // namespace
 
-// Scores against the truth, where every image of the list has one.
 StageScorer ScoreAgainstTruth(const EvalOptions& eval) {
-  return [eval](Context& context) -> std::optional<ScoreReport> {
-    if (eval.truth.empty()) return std::nullopt;
-    size_t missing = 0;
-    const auto ids = ReadImageIds(eval.list);
-    for (const ListedImage& listed : ids) missing += !fs::exists(eval.truth / (listed.id + ".png"));
-    if (missing > 0) {
-      context.log().info("not scored: {} of {} images have no truth", missing, ids.size());
-      return std::nullopt;
-    }
-    return RunEval(eval, context).report;
+  const auto inputs = [eval] {
+    if (eval.truth.empty()) return std::vector<StageInput>();
+    return std::vector<StageInput>{
+        File("list", eval.list), File("classes", eval.classes),
+        FilesOf("truth", eval.truth, ReadImageIds(eval.list), ".png", "")};
   };
+  const auto score = [eval](Context& context) -> std::optional<ScoreReport> {
+    if (eval.truth.empty()) return std::nullopt;
+    const size_t missing = MissingTruths(eval.truth, ReadImageIds(eval.list));
+    if (missing == 0) return RunEval(eval, context).report;
+    context.log().info("not scored: {} images have no truth", missing);
+    return std::nullopt;
+  };
+  return {SettingsOf(eval), inputs, score};
+}
+
+size_t MissingTruths(const fs::path& truth, const std::vector<ListedImage>& images) {
+  return static_cast<size_t>(std::count_if(
+      images.begin(), images.end(),
+      [&](const ListedImage& listed) { return !fs::exists(truth / (listed.id + ".png")); }));
 }
 
 Stage SaliencyStage(const SaliencyOptions& options) {
   return {"saliency",
           options.out,
-          Settings(options),
+          SettingsOf(options),
           [options] {
             return std::vector<StageInput>{File("model", options.model), File("list", options.list),
                                            Photographs(options.images, ReadImageIds(options.list))};
@@ -93,7 +93,7 @@ Stage TrainClsStage(const std::string& name, const TrainClsOptions& options,
                     const std::string& saliency_by) {
   return {name,
           options.out,
-          Settings(options),
+          SettingsOf(options),
           [options, saliency_by] {
             const auto ids = ReadImageIds(options.list);
             return std::vector<StageInput>{
@@ -109,7 +109,7 @@ Stage CamStage(const std::string& name, const CamOptions& options, const std::st
                StageScorer score) {
   return {name,
           options.out,
-          Settings(options),
+          SettingsOf(options),
           [options, network_by] {
             return std::vector<StageInput>{File("list", options.list),
                                            File("checkpoint", options.checkpoint, network_by),
@@ -122,7 +122,7 @@ Stage CamStage(const std::string& name, const CamOptions& options, const std::st
 Stage LabelStage(const LabelOptions& options, const std::string& saliency_by, StageScorer score) {
   return {"label",
           options.out,
-          Settings(options),
+          SettingsOf(options),
           [options, saliency_by] {
             const auto images = ReadImageList(options.list, ClassNames::ReadOrVoc(options.classes));
             return std::vector<StageInput>{
@@ -137,7 +137,7 @@ Stage TrainSegStage(const std::string& name, const TrainSegOptions& options,
                     const std::string& labels_by) {
   return {name,
           options.out,
-          Settings(options),
+          SettingsOf(options),
           [options, labels_by] {
             const auto ids = ReadImageIds(options.list);
             return std::vector<StageInput>{
@@ -153,7 +153,7 @@ Stage PredictStage(const std::string& name, const PredictOptions& options,
                    const std::string& network_by, StageScorer score) {
   return {name,
           options.out,
-          Settings(options),
+          SettingsOf(options),
           [options, network_by] {
             return std::vector<StageInput>{File("list", options.list),
                                            File("checkpoint", options.checkpoint, network_by),
@@ -166,7 +166,7 @@ Stage PredictStage(const std::string& name, const PredictOptions& options,
 Stage RefineStage(const RefineOptions& options, StageScorer score) {
   return {"refine",
           options.out,
-          Settings(options),
+          SettingsOf(options),
           [options] {
             const auto ids = ReadImageIds(options.list);
             return std::vector<StageInput>{
@@ -181,16 +181,16 @@ Stage RefineStage(const RefineOptions& options, StageScorer score) {
 Stage EvalStage(const EvalOptions& options) {
   return {"eval",
           options.json.parent_path(),
-          Settings(options),
+          SettingsOf(options),
           [options] {
             const auto ids = ReadImageIds(options.list);
             return std::vector<StageInput>{
-                File("list", options.list),
+                File("list", options.list), File("classes", options.classes),
                 FilesOf("predictions", options.predictions, ids, ".png", "predict-val"),
                 FilesOf("truth", options.truth, ids, ".png", "")};
           },
-          [options](Context& context) { RunEval(options, context); },
-          {}};
+          [](Context&) {},
+          {{}, {}, [options](Context& context) { return RunEval(options, context).report; }}};
 }
 
 }  // namespace i2crc

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <functional>
-#include <optional>
+#include <filesystem>
 #include <string>
+#include <vector>
 
+#include "i2crc/data/image_list.h"
 #include "i2crc/pipeline/cam_step.h"
 #include "i2crc/pipeline/eval_step.h"
 #include "i2crc/pipeline/label_step.h"
@@ -17,14 +18,13 @@
 
 namespace i2crc {
 
-// Every step of the pipeline as a stage of a run. The options name the stage's folder (out) and its
-// inputs; X_by names the stage that makes an input, "" where it is the user's own.
-using StageScorer = std::function<std::optional<ScoreReport>(Context&)>;
-
 // Scores with these options where every image of the list has a truth, otherwise says that it does
 // not.
 StageScorer ScoreAgainstTruth(const EvalOptions& eval);
+size_t MissingTruths(const std::filesystem::path& truth, const std::vector<ListedImage>& images);
 
+// Every step of the pipeline as a stage of a run. The options name the stage's folder (out) and its
+// inputs; X_by names the stage that makes an input, "" where it is the user's own.
 Stage SaliencyStage(const SaliencyOptions& options);
 Stage TrainClsStage(const std::string& name, const TrainClsOptions& options,
                     const std::string& saliency_by);

@@ -9,9 +9,9 @@
 #include "i2crc/core/checksum.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/pipeline/image_set.h"
+#include "i2crc/pipeline/network_setup.h"
 #include "i2crc/pipeline/run_stages.h"
 #include "i2crc/pipeline/run_versions.h"
-#include "i2crc/pipeline/training_setup.h"
 
 namespace fs = std::filesystem;
 
@@ -124,31 +124,55 @@ size_t StageIndex(const std::string& name, const std::string& option) {
   return static_cast<size_t>(found - names.begin());
 }
 
-void CheckInputs(const RunConfiguration& c, Context& context) {
-  CheckFolder(c.run.images, "[run] images");
+bool IsAmong(const std::vector<Stage>& stages, const std::string& name) {
+  return std::any_of(stages.begin(), stages.end(),
+                     [&](const Stage& stage) { return stage.name == name; });
+}
+
+void CheckSaliency(const RunConfiguration& c, const std::vector<Stage>& stages) {
   if (c.saliency.model.empty()) {
     if (c.run.saliency.empty())
       Fail(
           "[run] saliency names a folder of maps, or [saliency] model a detector: neither is "
           "given");
     CheckFolder(c.run.saliency, "[run] saliency");
+  } else if (IsAmong(stages, "saliency")) {
+    CheckDetector(c.saliency);
   }
-  if (!c.run.truth.empty()) CheckFolder(c.run.truth, "[run] truth");
-  // Every name, header and size once before the first stage, so that none is found wanting hours
-  // later. Under --on-error skip the stages leave such images out themselves.
+}
+
+// Every name, header and size. Under --on-error skip the stages leave such images out themselves.
+void CheckListedImages(const RunConfiguration& c, Context& context) {
   const auto train = ReadImageList(c.run.train, ClassNames::ReadOrVoc(c.run.classes));
   const auto val = c.run.val.empty() ? std::vector<ListedImage>() : ReadImageIds(c.run.val);
-  if (c.run.items.policy() == OnError::kStop) {
-    CheckImages(
-        train,
-        {.images = c.run.images, .maps = c.saliency.model.empty() ? c.run.saliency : fs::path()},
-        OnError::kStop, context);
-    if (!val.empty()) CheckImages(val, {.images = c.run.images}, OnError::kStop, context);
+  if (c.run.items.policy() == OnError::kSkip) return;
+  const fs::path saliency = c.saliency.model.empty() ? c.run.saliency : fs::path();
+  CheckImages(train, {.images = c.run.images, .maps = saliency}, OnError::kStop, context);
+  const auto check_truth = [&](const std::vector<ListedImage>& images) {
+    CheckImages(images, {.images = c.run.images, .maps = c.run.truth, .map_kind = "true mask"},
+                OnError::kStop, context);
+  };
+  // The training images are scored only where all of them have a truth.
+  if (!c.run.truth.empty() && MissingTruths(c.run.truth, train) == 0) check_truth(train);
+  if (val.empty()) return;
+  if (!c.run.truth.empty()) {
+    check_truth(val);
+  } else {
+    CheckImages(val, {.images = c.run.images}, OnError::kStop, context);
   }
-  for (const fs::path& weights :
-       {c.train_cls.weights, c.train_seg_1.weights, c.train_seg_2.weights, c.saliency.model})
-    if (!weights.empty() && !fs::is_regular_file(weights))
-      Fail("{}: no such file", weights.string());
+}
+
+void CheckNetworks(const RunConfiguration& c, const std::vector<Stage>& stages) {
+  for (const ComputeOptions* compute :
+       {&c.train_cls.compute, &c.cam.compute, &c.train_seg_1.compute, &c.train_seg_2.compute,
+        &c.predict_train.compute, &c.predict_val.compute})
+    CheckDevice(*compute);
+  const int classes = ClassNames::ReadOrVoc(c.run.classes).count();
+  if (IsAmong(stages, "train-cls"))
+    CheckBackbone(NetworkOf(c.train_cls, classes), c.train_cls.weights);
+  for (const auto* seg : {&c.train_seg_1, &c.train_seg_2})
+    if (IsAmong(stages, seg == &c.train_seg_1 ? "train-seg-1" : "train-seg-2"))
+      CheckBackbone(NetworkOf(*seg, classes), seg->weights);
 }
 
 }  // namespace
@@ -212,8 +236,8 @@ std::vector<Stage> MakeStages(const RunConfiguration& configuration) {
   std::vector<Stage> stages = AllStages(configuration);
   for (Stage& stage : stages) {
     const size_t index = StageIndex(stage.name, "stage");
-    if (index < first && !fs::exists(stage.out / "stage.json"))
-      Fail("--from {}: {} was not done yet", run.from, stage.name);
+    if (index < first && !WasFinished(stage))
+      Fail("--from {}: {} was not done to its end yet", run.from, stage.name);
     if (index >= first && index <= last) kept.push_back(std::move(stage));
   }
   return kept;
@@ -252,11 +276,19 @@ nlohmann::ordered_json DescribeRun(const RunConfiguration& c) {
           {"options", options}};
 }
 
+void CheckRun(const RunConfiguration& c, const std::vector<Stage>& stages, Context& context) {
+  CheckFolder(c.run.images, "[run] images");
+  if (!c.run.truth.empty()) CheckFolder(c.run.truth, "[run] truth");
+  CheckOutFolder(c.run.out, {});
+  CheckSaliency(c, stages);
+  CheckListedImages(c, context);
+  CheckNetworks(c, stages);
+  for (const Stage& stage : stages) RefuseForeignFiles(stage);
+}
+
 std::vector<StageOutcome> RunRun(const RunConfiguration& configuration,
                                  const std::vector<Stage>& stages, Context& context) {
-  CheckInputs(configuration, context);
-  // Where a stage's folder holds foreign files it is said before anything is written.
-  for (const Stage& stage : stages) PlanStage(stage);
+  CheckRun(configuration, stages, context);
   const fs::path& out = configuration.run.out;
   const Json description = DescribeRun(configuration);
   context.WorkBegins();

@@ -62,7 +62,13 @@ std::vector<Stage> MakeStages(const RunConfiguration& configuration);
 // The configuration, versions, seed and checksums of the inputs, for run.json.
 nlohmann::ordered_json DescribeRun(const RunConfiguration& configuration);
 
-// Checks all inputs, writes OUT/run.json, OUT/run.log, OUT/metrics.jsonl and does the stages.
+// Checks everything that can be told before the first stage, so that nothing is found wanting hours
+// later: names, headers and sizes of all images, maps and true masks, the devices, the weights'
+// tensors, the detector, foreign files in the stages' folders. Throws Error.
+void CheckRun(const RunConfiguration& configuration, const std::vector<Stage>& stages,
+              Context& context);
+
+// Does CheckRun, writes OUT/run.json, OUT/run.log, OUT/metrics.jsonl and does the stages.
 std::vector<StageOutcome> RunRun(const RunConfiguration& configuration,
                                  const std::vector<Stage>& stages, Context& context);
 

@@ -6,10 +6,10 @@
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/error.h"
-#include "i2crc/core/prefetch.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/pipeline/image_set.h"
+#include "i2crc/pipeline/item_loop.h"
 #include "i2crc/pipeline/mask_set.h"
 #include "i2crc/saliency/detector.h"
 
@@ -20,22 +20,13 @@ struct SaliencyInput {
   std::vector<float> planes;
   int height = 0;  // of the photograph
   int width = 0;
-  std::string failure;  // under --on-error skip: why the image is left out
 };
 
-SaliencyInput MakeInput(const SaliencyDetector& detector, const CheckedImage& image,
-                        OnError on_error) {
-  SaliencyInput input;
-  try {
-    const ImageU8 rgb = ReadPhotograph(image.photograph);
-    input.planes = detector.Input(rgb);
-    input.height = rgb.height();
-    input.width = rgb.width();
-  } catch (const Error& error) {
-    if (on_error == OnError::kStop) throw;
-    input.failure = error.what();
-  }
-  return input;
+DetectorOptions DetectorOf(const SaliencyOptions& options) {
+  return {.model = options.model,
+          .preset = options.preset,
+          .input_size = options.input_size,
+          .threads = ThreadCount(options.items.threads)};
 }
 
 }  // namespace
@@ -66,43 +57,44 @@ void Describe(SaliencyOptions& o, OptionSet& set) {
       .Group("General");
 }
 
+void CheckDetector(const SaliencyOptions& options) { SaliencyDetector{DetectorOf(options)}; }
+
 SaliencyResult RunSaliency(const SaliencyOptions& options, Context& context) {
   CheckFolder(options.images, "--images");
   // A map has the name that a PNG photograph may have.
   CheckOutFolder(options.out, {{"--images", &options.images}});
   const OnError on_error = options.items.policy();
-  SaliencyDetector detector({.model = options.model,
-                             .preset = options.preset,
-                             .input_size = options.input_size,
-                             .threads = ThreadCount(options.items.threads)});
+  SaliencyDetector detector(DetectorOf(options));
   const auto list = options.list.empty() ? ListFolder(options.images) : ReadImageIds(options.list);
   const auto images = CheckImages(list, {.images = options.images}, on_error, context);
 
   context.WorkBegins();
   MakeFolder(options.out);
-  Prefetcher<SaliencyInput> inputs(
-      0, static_cast<int64_t>(images.size()), options.loader_threads, 2 + options.loader_threads,
-      [&](int64_t i) { return MakeInput(detector, images[static_cast<size_t>(i)], on_error); });
   SaliencyResult result;
-  auto progress = context.StartProgress("saliency", static_cast<int64_t>(images.size()), "images");
-  for (const CheckedImage& image : images) {
-    context.CheckInterrupted();
-    const SaliencyInput input = inputs.Next();
-    progress->Advance();
-    if (!input.failure.empty()) {
-      context.LeaveOut(input.failure);
-      continue;
-    }
-    ImageU8 map;
-    const bool made = TryItem(context, on_error, [&] {
-      map = detector.Detect(input.planes, input.height, input.width, image.photograph.string());
-    });
-    if (!made) continue;
-    WriteGreyPng(OutputPath(options.out, image.id, ".png"), map);
-    ++result.images;
-    if (std::all_of(map.values().begin(), map.values().end(), [](uint8_t v) { return v == 0; }))
-      ++result.blank;
-  }
+  const ItemWork<SaliencyInput> work{
+      .make =
+          [&](int64_t i) {
+            const ImageU8 rgb = ReadPhotograph(images[static_cast<size_t>(i)].photograph);
+            return SaliencyInput{detector.Input(rgb), rgb.height(), rgb.width()};
+          },
+      .write = {},
+      .take =
+          [&](int64_t i, const SaliencyInput& input) {
+            const CheckedImage& image = images[static_cast<size_t>(i)];
+            ImageU8 map;
+            const bool made = TryItem(context, on_error, [&] {
+              map = detector.Detect(input.planes, input.height, input.width,
+                                    image.photograph.string());
+            });
+            if (!made) return;
+            WriteGreyPng(OutputPath(options.out, image.id, ".png"), map);
+            ++result.images;
+            if (std::all_of(map.values().begin(), map.values().end(),
+                            [](uint8_t v) { return v == 0; }))
+              ++result.blank;
+          }};
+  ForEachItem("saliency", static_cast<int64_t>(images.size()), options.loader_threads, on_error,
+              work, context);
   return result;
 }
 

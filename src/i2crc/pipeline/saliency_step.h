@@ -21,6 +21,9 @@ struct SaliencyOptions {
 };
 void Describe(SaliencyOptions& options, OptionSet& set);
 
+// Throws Error where the model is no saliency detector.
+void CheckDetector(const SaliencyOptions& options);
+
 struct SaliencyResult {
   int64_t images = 0;
   int64_t blank = 0;  // maps without a salient pixel

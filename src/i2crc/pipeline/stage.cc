@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <fstream>
 #include <set>
 
 #include "i2crc/core/atomic_file.h"
@@ -23,47 +22,82 @@ constexpr const char* kScores = "scores.json";
 
 std::string ChecksumOfFiles(const StageInput& input) {
   std::string text;
-  for (const fs::path& file : input.files)
-    text +=
-        file.lexically_relative(input.folder.empty() ? file.parent_path() : input.folder).string() +
-        "\t" + FileChecksum(file) + "\n";
+  for (const fs::path& file : input.files) {
+    // In a folder the name is the image's ID; a single file may be called anything.
+    if (!input.folder.empty()) text += file.lexically_relative(input.folder).string() + "\t";
+    text += FileChecksum(file) + "\n";
+  }
   return Checksum(text);
+}
+
+Json ChecksumsOfInputs(const std::vector<StageInput>& inputs) {
+  Json checksums = Json::object();
+  for (const StageInput& input : inputs) checksums[input.name] = ChecksumOfFiles(input);
+  return checksums;
 }
 
 // What the stage is made of: options and the contents of its inputs.
 Json Recipe(const Stage& stage) {
-  Json inputs = Json::object();
-  for (const StageInput& input : stage.inputs()) inputs[input.name] = ChecksumOfFiles(input);
-  return {{"stage", stage.name}, {"options", stage.options}, {"inputs", inputs}};
+  return {{"stage", stage.name},
+          {"options", stage.options},
+          {"inputs", ChecksumsOfInputs(stage.inputs())}};
 }
 
+// What its scores depend on besides.
+std::string ScoredWith(const Stage& stage) {
+  if (!stage.scorer.inputs) return "";
+  return Checksum(stage.scorer.options.dump() + ChecksumsOfInputs(stage.scorer.inputs()).dump());
+}
+
+// What stage.json says.
+struct Record {
+  Json recipe;
+  bool finished = false;
+  double seconds = 0;
+  std::vector<std::string> files;  // where finished: what the stage made
+  std::string scored_with;
+};
+
+// Files that begin with a dot are those of a write that was cut off.
+bool IsAside(const fs::path& file) { return file.filename().string().starts_with("."); }
+
 // Everything in the stage's folder but what the driver itself writes there.
-std::vector<std::string> Outputs(const fs::path& folder) {
+std::vector<std::string> FilesMade(const fs::path& folder) {
   std::vector<std::string> names;
-  if (!fs::is_directory(folder)) return names;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     const std::string name = entry.path().lexically_relative(folder).string();
-    if (entry.is_regular_file() && name != kRecord && name != kScores &&
-        !entry.path().filename().string().starts_with("."))
+    if (entry.is_regular_file() && name != kRecord && name != kScores && !IsAside(entry.path()))
       names.push_back(name);
   }
   std::sort(names.begin(), names.end());
   return names;
 }
 
-std::string OutputsChecksum(const fs::path& folder) {
-  std::string text;
-  for (const std::string& name : Outputs(folder)) text += name + "\n";
-  return Checksum(text);
-}
-
-std::optional<Json> ReadRecord(const Stage& stage) {
+std::optional<Record> ReadRecord(const Stage& stage) {
   const fs::path path = stage.out / kRecord;
   if (!fs::exists(path)) return std::nullopt;
-  Json record = Json::parse(ReadWholeFile(path), nullptr, /*allow_exceptions=*/false);
-  if (!record.is_object() || !record.contains("recipe"))
-    Fail("{}: damaged; remove the folder to do the stage again", path.string());
-  return record;
+  try {
+    const Json json = Json::parse(ReadWholeFile(path));
+    Record record;
+    record.recipe = json.at("recipe");
+    record.finished = json.at("finished");
+    record.seconds = json.at("seconds");
+    record.files = json.at("files").get<std::vector<std::string>>();
+    record.scored_with = json.at("scored_with");
+    return record;
+  } catch (const Json::exception&) {
+    Fail("{}: damaged, or of another version; remove the folder to do the stage again",
+         path.string());
+  }
+}
+
+void WriteRecord(const Stage& stage, const Record& record) {
+  const Json json = {{"recipe", record.recipe},
+                     {"finished", record.finished},
+                     {"seconds", std::round(record.seconds * 1000) / 1000},
+                     {"scored_with", record.scored_with},
+                     {"files", record.files}};
+  WriteFileAtomically(stage.out / kRecord, json.dump(1) + "\n");
 }
 
 // The first difference between two recipes, in words.
@@ -83,28 +117,25 @@ std::string Difference(const Json& before, const Json& now) {
   return "made by another version";
 }
 
-StagePlan PlanAgainst(const Stage& stage, const Json& recipe) {
-  const std::optional<Json> record = ReadRecord(stage);
-  if (!record) {
-    if (fs::exists(stage.out) && !fs::is_empty(stage.out))
-      Fail("{}: holds files that no run made; choose another --out or remove it",
-           stage.out.string());
-    return {true, false, "not done yet"};
-  }
-  if ((*record)["recipe"] != recipe) return {true, false, Difference((*record)["recipe"], recipe)};
-  if (!record->value("finished", false)) return {false, false, "interrupted"};
-  if (record->value("outputs", "") != OutputsChecksum(stage.out))
-    return {true, false, "files of it are missing"};
+StagePlan PlanAgainst(const Stage& stage, const std::optional<Record>& record, const Json& recipe) {
+  if (!record) return {true, false, "not done yet"};
+  if (record->recipe != recipe) return {true, false, Difference(record->recipe, recipe)};
+  if (!record->finished) return {false, false, "interrupted"};
+  for (const std::string& name : record->files)
+    if (!fs::exists(stage.out / name)) return {true, false, name + " is missing"};
   return {false, true, "done"};
 }
 
-void WriteRecord(const Stage& stage, const Json& recipe, bool finished, double seconds) {
-  Json record = {{"recipe", recipe}, {"finished", finished}};
-  if (finished) {
-    record["outputs"] = OutputsChecksum(stage.out);
-    record["seconds"] = std::round(seconds * 1000) / 1000;
+// Out of the way in one move, so that a cut in the middle leaves no half of a stage.
+void Discard(const fs::path& folder) {
+  const fs::path aside = folder.parent_path() / fmt::format(".{}.old", folder.filename().string());
+  std::error_code failure;
+  fs::remove_all(aside, failure);
+  if (!failure && fs::exists(folder)) {
+    fs::rename(folder, aside, failure);
+    if (!failure) fs::remove_all(aside, failure);
   }
-  WriteFileAtomically(stage.out / kRecord, record.dump(1) + "\n");
+  if (failure) Fail("{}: cannot remove: {}", folder.string(), failure.message());
 }
 
 std::optional<Json> ReadScores(const Stage& stage) {
@@ -114,9 +145,12 @@ std::optional<Json> ReadScores(const Stage& stage) {
 }
 
 void Score(const Stage& stage, StageOutcome& outcome, Context& context) {
-  if (!stage.score) return;
-  const std::optional<ScoreReport> report = stage.score(context);
-  if (!report) return;
+  if (!stage.scorer.score) return;
+  const std::optional<ScoreReport> report = stage.scorer.score(context);
+  if (!report) {
+    fs::remove(stage.out / kScores);
+    return;
+  }
   outcome.scores = report->ToJson();
   WriteFileAtomically(stage.out / kScores, outcome.scores->dump(1) + "\n");
   context.log().info(
@@ -125,56 +159,107 @@ void Score(const Stage& stage, StageOutcome& outcome, Context& context) {
 }
 
 // Goes behind the lines that are there: a run that was cut off and resumed has one history.
-void AppendMetrics(const fs::path& path, const Json& line) {
-  std::ofstream out(path, std::ios::app);
-  out << line.dump() << '\n';
-  if (!out.flush()) Fail("{}: cannot write", path.string());
+void AppendMetrics(const fs::path& path, const StageOutcome& outcome) {
+  Json line = {{"stage", outcome.name}};
+  if (outcome.scores) {
+    line["mean_iou"] = (*outcome.scores)["mean_iou"];
+    line["scores"] = *outcome.scores;
+  }
+  line["seconds"] = std::round(outcome.seconds * 1000) / 1000;
+  const std::string text = fs::exists(path) ? ReadWholeFile(path) : "";
+  WriteFileAtomically(path, text + line.dump() + "\n");
 }
 
-StageOutcome DoStage(const Stage& stage, Context& context) {
+StageOutcome FinishedBefore(const Stage& stage, Record record, Context& context) {
   StageOutcome outcome;
   outcome.name = stage.name;
-  const Json recipe = Recipe(stage);
-  const StagePlan plan = PlanAgainst(stage, recipe);
-  if (plan.finished) {
-    outcome.skipped = true;
-    outcome.seconds = (*ReadRecord(stage)).value("seconds", 0.0);
+  outcome.skipped = true;
+  outcome.seconds = record.seconds;
+  const std::string scored_with = ScoredWith(stage);
+  if (record.scored_with == scored_with) {
     outcome.scores = ReadScores(stage);
     context.log().info("{}: done before, skipped", stage.name);
     return outcome;
   }
+  context.log().info("{}: done before, scored again", stage.name);
+  context.WorkBegins();
+  Score(stage, outcome, context);
+  record.scored_with = scored_with;
+  WriteRecord(stage, record);
+  return outcome;
+}
+
+// Adds the time to the record, also where the work is cut short.
+void DoWork(const Stage& stage, Record& record, Context& context) {
+  const auto begun = std::chrono::steady_clock::now();
+  const auto stop = [&] {
+    record.seconds +=
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  };
+  try {
+    stage.work(context);
+  } catch (const Interrupted&) {
+    stop();
+    WriteRecord(stage, record);
+    throw;
+  }
+  stop();
+}
+
+StageOutcome DoStage(const Stage& stage, const fs::path& metrics, Context& context) {
+  const Json recipe = Recipe(stage);
+  RefuseForeignFiles(stage);
+  const std::optional<Record> before = ReadRecord(stage);
+  const StagePlan plan = PlanAgainst(stage, before, recipe);
+  if (plan.finished) return FinishedBefore(stage, *before, context);
   context.log().info("{}: {}", stage.name, plan.why);
   context.WorkBegins();
-  if (plan.from_the_start) fs::remove_all(stage.out);
+  if (plan.from_the_start) Discard(stage.out);
   MakeFolder(stage.out);
-  WriteRecord(stage, recipe, false, 0);
-  const auto begun = std::chrono::steady_clock::now();
-  stage.work(context);
-  outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  RemoveAsideFiles(stage.out);
+  Record record;
+  record.recipe = recipe;
+  if (!plan.from_the_start) record.seconds = before->seconds;
+  WriteRecord(stage, record);
+  DoWork(stage, record, context);
+  StageOutcome outcome;
+  outcome.name = stage.name;
+  outcome.seconds = record.seconds;
   Score(stage, outcome, context);
-  WriteRecord(stage, recipe, true, outcome.seconds);
+  AppendMetrics(metrics, outcome);
+  record.finished = true;
+  record.files = FilesMade(stage.out);
+  record.scored_with = ScoredWith(stage);
+  WriteRecord(stage, record);
   return outcome;
 }
 
 }  // namespace
 
-StagePlan PlanStage(const Stage& stage) { return PlanAgainst(stage, Recipe(stage)); }
+StagePlan PlanStage(const Stage& stage) {
+  RefuseForeignFiles(stage);
+  return PlanAgainst(stage, ReadRecord(stage), Recipe(stage));
+}
+
+void RefuseForeignFiles(const Stage& stage) {
+  if (ReadRecord(stage) || !fs::is_directory(stage.out)) return;
+  for (const auto& entry : fs::directory_iterator(stage.out))
+    if (!IsAside(entry.path()))
+      Fail("{}: holds files that no run made; choose another --out or remove it",
+           stage.out.string());
+}
+
+bool WasFinished(const Stage& stage) {
+  const std::optional<Record> record = ReadRecord(stage);
+  return record && record->finished;
+}
 
 std::vector<StageOutcome> RunStages(const std::vector<Stage>& stages, const fs::path& metrics,
                                     Context& context) {
   std::vector<StageOutcome> outcomes;
   for (const Stage& stage : stages) {
     context.CheckInterrupted();
-    outcomes.push_back(DoStage(stage, context));
-    const StageOutcome& outcome = outcomes.back();
-    if (outcome.skipped) continue;
-    Json line = {{"stage", outcome.name}};
-    if (outcome.scores) {
-      line["mean_iou"] = (*outcome.scores)["mean_iou"];
-      line["scores"] = *outcome.scores;
-    }
-    line["seconds"] = std::round(outcome.seconds * 1000) / 1000;
-    AppendMetrics(metrics, line);
+    outcomes.push_back(DoStage(stage, metrics, context));
   }
   return outcomes;
 }

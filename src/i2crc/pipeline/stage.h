@@ -22,6 +22,15 @@ struct StageInput {
   std::string made_by;           // the stage whose folder this is, or ""
 };
 
+// How a stage is scored, and what the scores depend on besides the stage's own files: where that
+// changes, a finished stage is scored again.
+struct StageScorer {
+  nlohmann::ordered_json options;
+  std::function<std::vector<StageInput>()> inputs;
+  // No report where there is no truth.
+  std::function<std::optional<ScoreReport>(Context&)> score;
+};
+
 // One stage of a run. It reads its inputs and writes into its own folder only.
 struct Stage {
   std::string name;
@@ -29,8 +38,7 @@ struct Stage {
   nlohmann::ordered_json options;  // what decides its result, without paths
   std::function<std::vector<StageInput>()> inputs;
   std::function<void(Context&)> work;
-  // Its scores against the truth, where there is one.
-  std::function<std::optional<ScoreReport>(Context&)> score;
+  StageScorer scorer = {};
 };
 
 struct StagePlan {
@@ -43,17 +51,24 @@ struct StagePlan {
 struct StageOutcome {
   std::string name;
   bool skipped = false;  // finished before
-  double seconds = 0;    // of the run that did it
+  double seconds = 0;    // that it took, interrupted pieces included
   std::optional<nlohmann::ordered_json> scores;
 };
 
-// What a stage would do now. Throws Error where its folder holds files that no run made.
+// What a stage would do now. Throws Error as RefuseForeignFiles does.
 StagePlan PlanStage(const Stage& stage);
 
-// Does the stages in order, each skipped where it is finished and neither its options nor the
-// contents of its inputs changed. A stage's folder carries stage.json: what it was made of, and
-// that it is finished; scores.json: its scores. A changed stage begins with an empty folder, an
-// interrupted one goes on. A line for each goes to metrics (JSON lines).
+// Throws Error where the stage's folder holds files that no run made, or its record is damaged.
+void RefuseForeignFiles(const Stage& stage);
+
+// Whether the stage was done to its end once, of whatever options and inputs.
+bool WasFinished(const Stage& stage);
+
+// Does the stages in order, each skipped where it is finished, its files are there, and neither its
+// options nor the contents of its inputs changed. A stage's folder carries stage.json: what it was
+// made of, its files, and that it is finished; scores.json: its scores. A changed stage begins with
+// an empty folder, an interrupted one goes on; whenever it was cut off, the next run can go on. A
+// line for each stage done goes to metrics (JSON lines).
 std::vector<StageOutcome> RunStages(const std::vector<Stage>& stages,
                                     const std::filesystem::path& metrics, Context& context);
 

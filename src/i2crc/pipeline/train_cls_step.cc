@@ -13,7 +13,7 @@
 #include "i2crc/image/resize.h"
 #include "i2crc/pipeline/image_set.h"
 #include "i2crc/pipeline/mask_set.h"
-#include "i2crc/pipeline/training_setup.h"
+#include "i2crc/pipeline/network_setup.h"
 #include "i2crc/train/schedule.h"
 
 namespace fs = std::filesystem;
@@ -96,12 +96,6 @@ class AttentionTask : public TrainingTask {
   SampleOrder order_;
 };
 
-nlohmann::ordered_json Settings(TrainClsOptions options) {
-  OptionSet set;
-  Describe(options, set);
-  return TrainingSettings(set);
-}
-
 bool FreezeBatchNorm(const TrainClsOptions& options) {
   if (options.freeze_bn != "auto") return options.freeze_bn == "on";
   return options.arch != "vgg16" && !options.weights.empty();
@@ -119,73 +113,57 @@ void WarnOfTags(const std::vector<CheckedImage>& images, Context& context) {
     context.log().warn("no image of the list has exactly one tag: the relation losses are 0");
 }
 
+void Describe(JitterOptions& o, OptionSet& set) {
+  set.Add("jitter-brightness", &o.brightness, "Factor uniform in 1 ± this")
+      .Range(0, 1)
+      .Group("Input");
+  set.Add("jitter-contrast", &o.contrast, "Factor uniform in 1 ± this").Range(0, 1).Group("Input");
+  set.Add("jitter-saturation", &o.saturation, "Factor uniform in 1 ± this")
+      .Range(0, 1)
+      .Group("Input");
+  set.Add("jitter-hue", &o.hue, "Shift uniform in ± this, as a share of the colour circle")
+      .Range(0, 0.5)
+      .Group("Input");
+}
+
+void Describe(RelationLossWeights& o, OptionSet& set) {
+  set.Add("intra-foreground", &o.intra_foreground, "Weight of the class-agnostic loss on objects")
+      .Range(0, 1e6)
+      .Group("Loss");
+  set.Add("intra-background", &o.intra_background,
+          "Weight of the class-agnostic loss on background")
+      .Range(0, 1e6)
+      .Group("Loss");
+  set.Add("inter", &o.inter, "Weight of the class-specific loss between object and background")
+      .Range(0, 1e6)
+      .Group("Loss");
+}
+
 }  // namespace
 
 void Describe(TrainClsOptions& o, OptionSet& set) {
-  set.Add("images", &o.images, "Folder of photographs, ID.jpg, .jpeg or .png")
-      .Required()
-      .Value("DIR")
-      .Group("Data");
+  DescribeFolders(o, set);
   set.Add("list", &o.list, "Lines of an ID and its tags").Required().Value("FILE").Group("Data");
   set.Add("saliency", &o.saliency, "Folder of saliency maps, ID.png")
       .Required()
       .Value("DIR")
       .Group("Data");
-  set.Add("classes", &o.classes, "Class names, one a line; default: VOC's twenty")
-      .Value("FILE")
-      .Group("Data");
-  set.Add("out", &o.out, "Folder for checkpoint, training state and metrics")
-      .Required()
-      .Value("DIR")
-      .Group("Data");
   set.Add("arch", &o.arch, "The attention network").OneOf(AttentionArchs()).Group("Network");
-  set.Add("weights", &o.weights,
-          "ImageNet weights of the backbone, .pth or .safetensors; default: from scratch")
-      .Value("FILE")
-      .Group("Network");
-  set.Add("width", &o.width, "Multiplies the channels of every layer (for training from scratch)")
-      .Range(1.0 / 64, 8)
-      .Group("Network");
+  DescribeNetwork(o, set);
   set.Add("freeze-bn", &o.freeze_bn,
           "Keep batch norm's statistics and affine parameters; auto: with a ResNet and --weights")
       .OneOf({"auto", "on", "off"})
       .Group("Network");
-  set.Add("normalisation", &o.normalisation,
-          "Of the input: RGB as torchvision has it, or BGR minus the mean")
-      .OneOf({"rgb", "bgr"})
-      .Group("Network");
   set.Add("input-size", &o.input_size, "Side of the square that images are resized to")
       .Range(16, 4096)
       .Group("Input");
-  set.Add("jitter-brightness", &o.jitter.brightness, "Factor uniform in 1 ± this")
-      .Range(0, 1)
-      .Group("Input");
-  set.Add("jitter-contrast", &o.jitter.contrast, "Factor uniform in 1 ± this")
-      .Range(0, 1)
-      .Group("Input");
-  set.Add("jitter-saturation", &o.jitter.saturation, "Factor uniform in 1 ± this")
-      .Range(0, 1)
-      .Group("Input");
-  set.Add("jitter-hue", &o.jitter.hue, "Shift uniform in ± this, as a share of the colour circle")
-      .Range(0, 0.5)
-      .Group("Input");
-  set.Add("intra-foreground", &o.relation.intra_foreground,
-          "Weight of the class-agnostic loss on objects")
-      .Range(0, 1e6)
-      .Group("Loss");
-  set.Add("intra-background", &o.relation.intra_background,
-          "Weight of the class-agnostic loss on background")
-      .Range(0, 1e6)
-      .Group("Loss");
-  set.Add("inter", &o.relation.inter,
-          "Weight of the class-specific loss between object and background")
-      .Range(0, 1e6)
-      .Group("Loss");
+  Describe(o.jitter, set);
+  Describe(o.relation, set);
   set.Add("epochs", &o.epochs, "Times that every image is seen").Range(1, 1e6).Group("Optimiser");
-  set.Add("batch", &o.batch, "Images a step").Range(1, 4096).Group("Optimiser");
   set.Add("lr", &o.lr, "Learning rate of the backbone's weights").Above(0).Group("Optimiser");
   set.Add("lr-milestones", &o.lr_milestones,
           "Epochs, counted from 0, at whose start the rate falls")
+      .MayBeEmpty()
       .Group("Optimiser");
   set.Add("lr-factor", &o.lr_factor, "What the rate is multiplied with there")
       .Above(0)
@@ -196,16 +174,13 @@ void Describe(TrainClsOptions& o, OptionSet& set) {
   set.Add("lr-head-factor", &o.head_factor, "Rate of the head over that of the backbone")
       .Above(0)
       .Group("Optimiser");
-  set.Add("momentum", &o.momentum, "Nesterov momentum").Range(0, 1).Group("Optimiser");
-  set.Add("weight-decay", &o.weight_decay, "On every parameter").Range(0, 1).Group("Optimiser");
-  set.Add("seed", &o.seed, "Decides start, order and jitter").Group("Optimiser");
-  set.Add("checkpoint-every", &o.checkpoint_every,
-          "Steps between saved training states; 0: at the end only")
-      .Range(0, 1e9)
-      .Value("STEPS")
-      .Group("Optimiser");
+  DescribeOptimiser(o, set);
   Describe(o.items, set);
   Describe(o.compute, set);
+}
+
+NetworkSpec NetworkOf(const TrainClsOptions& options, int classes) {
+  return {.arch = options.arch, .outputs = classes, .width = options.width};
 }
 
 TrainingResult RunTrainCls(const TrainClsOptions& options, Context& context) {
@@ -222,42 +197,25 @@ TrainingResult RunTrainCls(const TrainClsOptions& options, Context& context) {
                                   options.items.policy(), context);
   WarnOfTags(images, context);
   PrepareCompute(options.compute, options.items.threads, context);
-  const NetworkSpec spec{.arch = options.arch, .outputs = classes.count(), .width = options.width};
-  auto network = MakeStartNetwork(spec, options.weights, options.seed, options.compute);
-  if (FreezeBatchNorm(options)) network->FreezeBatchNorm();
-  network->Train();
-
-  CheckpointInfo info;
-  info.spec = spec;
-  info.classes = classes;
-  info.normalisation = ParseNormalisation(options.normalisation);
-  info.input_size = options.input_size;
-  info.settings = Settings(options);
-
-  TrainingLoopOptions loop;
-  loop.title = "train-cls";
-  loop.out = options.out;
-  loop.seed = options.seed;
-  loop.loader_threads = options.compute.loader_threads;
-  loop.checkpoint_every = options.checkpoint_every;
-  loop.device = options.compute.device;
-  loop.identity = info.settings;
-  loop.identity["classes"] = classes.names();
-  loop.identity["images"] = ChecksumOfImages(images);
-  loop.identity["weights"] = options.weights.empty() ? "" : FileChecksum(options.weights);
-  if (TrainingIsFinished(options.out, loop.identity))
+  Training training = MakeTraining("train-cls", options, NetworkOf(options, classes.count()),
+                                   classes, images, SettingsOf(options));
+  training.info.input_size = options.input_size;
+  Network& network = *training.network;
+  if (FreezeBatchNorm(options)) network.FreezeBatchNorm();
+  network.Train();
+  if (TrainingIsFinished(options.out, training.loop.identity))
     context.log().info("train-cls: {} holds this training, finished", options.out.string());
 
   context.WorkBegins();
   MakeFolder(options.out);
   const AttentionTask task(options, images, classes.count());
-  Sgd sgd(network->Parameters(),
+  Sgd sgd(network.Parameters(),
           {.momentum = options.momentum, .nesterov = true, .weight_decay = options.weight_decay},
           [&](const NamedParameter& p) {
             return (p.is_head ? options.head_factor : 1.0) *
                    (p.is_bias ? options.bias_factor : 1.0);
           });
-  return RunTraining(*network, sgd, task, info, loop, context);
+  return RunTraining(network, sgd, task, training.info, training.loop, context);
 }
 
 }  // namespace i2crc

@@ -15,30 +15,24 @@
 namespace i2crc {
 
 // Stage 1 of ALGORITHM.md: the attention network with its relation losses.
-struct TrainClsOptions {
-  std::filesystem::path images, list, saliency, weights, out, classes;
+struct TrainClsOptions : TrainingOptions {
+  std::filesystem::path saliency;
   std::string arch = "vgg16";
-  double width = 1.0;
   int epochs = 30;
-  int batch = 5;
   int input_size = 256;
   double lr = 1e-3;
   std::vector<double> lr_milestones = {5, 10};  // epochs counted from 0
   double lr_factor = 0.1;
-  double momentum = 0.9;
-  double weight_decay = 5e-4;
   double bias_factor = 2;
   double head_factor = 10;
   RelationLossWeights relation;
   JitterOptions jitter;
-  std::string normalisation = "rgb";
   std::string freeze_bn = "auto";  // auto: with a ResNet and --weights
-  uint64_t seed = 1;
-  int checkpoint_every = 500;
-  ItemOptions items;
-  ComputeOptions compute;
 };
 void Describe(TrainClsOptions& options, OptionSet& set);
+
+// The network that these options train.
+NetworkSpec NetworkOf(const TrainClsOptions& options, int classes);
 
 // Leaves what RunTraining leaves. Throws Error for everything that can be told before work begins.
 TrainingResult RunTrainCls(const TrainClsOptions& options, Context& context);

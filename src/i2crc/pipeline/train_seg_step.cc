@@ -14,7 +14,7 @@
 #include "i2crc/losses/segmentation_loss.h"
 #include "i2crc/pipeline/image_set.h"
 #include "i2crc/pipeline/mask_set.h"
-#include "i2crc/pipeline/training_setup.h"
+#include "i2crc/pipeline/network_setup.h"
 #include "i2crc/train/schedule.h"
 
 namespace i2crc {
@@ -90,93 +90,52 @@ class SegmentationTask : public TrainingTask {
   SampleOrder order_;
 };
 
-nlohmann::ordered_json Settings(TrainSegOptions options) {
-  OptionSet set;
-  Describe(options, set);
-  return TrainingSettings(set);
-}
-
-// Masks are read once before training: a value that the network has no label for is found before
-// work begins, and an image whose mask is ignored as a whole would only make batches smaller. The
-// checksum makes changed labels another training.
-struct UsableMasks {
-  std::vector<CheckedImage> images;
-  std::string checksum;
-};
-
-UsableMasks CheckMasks(const std::vector<CheckedImage>& images, int classes, OnError on_error,
-                       Context& context) {
-  UsableMasks usable;
-  std::string checksums;
+// Those with a label to learn from. Masks are read once before training: a value that the network
+// has no label for is found before work begins, and an image whose mask is ignored as a whole would
+// only make batches smaller.
+std::vector<CheckedImage> WithLabels(const std::vector<CheckedImage>& images, int classes,
+                                     const TrainSegOptions& options, Context& context) {
+  std::vector<CheckedImage> usable;
   for (const CheckedImage& image : images) {
     context.CheckInterrupted();
-    TryItem(context, on_error, [&] {
-      const ImageU8 mask = ReadMask(image.map);
-      bool any = false;
-      for (const uint8_t label : mask.values()) {
-        if (label == kIgnoreLabel) continue;
-        any = true;
-        if (label > classes)
-          Fail("{}: label {} in a mask, but there are {} classes (labels 0 to {}, and 255)",
-               image.map.string(), label, classes, classes);
-      }
-      if (!any) return;
-      usable.images.push_back(image);
-      checksums += Checksum({reinterpret_cast<const char*>(mask.data()), mask.size()});
+    TryItem(context, options.items.policy(), [&] {
+      const ImageU8 mask = ReadCheckedMask({image.map, "mask", image.height, image.width}, classes);
+      if (std::any_of(mask.values().begin(), mask.values().end(),
+                      [](uint8_t label) { return label != kIgnoreLabel; }))
+        usable.push_back(image);
     });
   }
-  if (usable.images.empty())
-    Fail("every mask of the list is ignored as a whole: nothing to train on");
-  const size_t dropped = images.size() - usable.images.size();
+  if (usable.empty())
+    Fail("{}: every mask of the list is ignored as a whole: nothing to train on",
+         options.labels.string());
+  const size_t dropped = images.size() - usable.size();
   if (dropped > 0)
     context.log().info("train-seg: {} of {} images have no label and are passed over", dropped,
                        images.size());
-  usable.checksum = Checksum(checksums);
   return usable;
 }
 
 }  // namespace
 
 void Describe(TrainSegOptions& o, OptionSet& set) {
-  set.Add("images", &o.images, "Folder of photographs, ID.jpg, .jpeg or .png")
-      .Required()
-      .Value("DIR")
-      .Group("Data");
+  DescribeFolders(o, set);
   set.Add("list", &o.list, "Lines of an ID; tags are passed over")
       .Required()
       .Value("FILE")
       .Group("Data");
   set.Add("labels", &o.labels, "Folder of masks, ID.png").Required().Value("DIR").Group("Data");
-  set.Add("classes", &o.classes, "Class names, one a line; default: VOC's twenty")
-      .Value("FILE")
-      .Group("Data");
-  set.Add("out", &o.out, "Folder for checkpoint, training state and metrics")
-      .Required()
-      .Value("DIR")
-      .Group("Data");
   set.Add("arch", &o.arch, "The segmentation network").OneOf(SegmentationArchs()).Group("Network");
   set.Add("msc", &o.msc, "Multi-scale wrapper: scales 1, 0.5, 0.75 and their maximum")
       .Group("Network");
-  set.Add("weights", &o.weights,
-          "ImageNet weights of the backbone, .pth or .safetensors; default: from scratch")
-      .Value("FILE")
-      .Group("Network");
-  set.Add("width", &o.width, "Multiplies the channels of every layer (for training from scratch)")
-      .Range(1.0 / 64, 8)
-      .Group("Network");
+  DescribeNetwork(o, set);
   set.Add("freeze-bn", &o.freeze_bn, "Keep batch norm's statistics and affine parameters")
-      .Group("Network");
-  set.Add("normalisation", &o.normalisation,
-          "Of the input: RGB as torchvision has it, or the authors' BGR minus the mean")
-      .OneOf({"rgb", "bgr"})
       .Group("Network");
   set.Add("crop", &o.crop.crop, "Side of the random square crop").Range(16, 4096).Group("Input");
   set.Add("crop-scales", &o.crop.scales, "Scales of the photograph, drawn evenly")
-      .Above(0)
+      .Range(0.05, 16)
       .Group("Input");
-  set.Add("flip", &o.crop.flip, "Mirror every other image").Group("Input");
+  set.Add("flip", &o.crop.flip, "Mirror half of the images, by chance").Group("Input");
   set.Add("iterations", &o.iterations, "Optimiser steps").Range(1, 1e8).Group("Optimiser");
-  set.Add("batch", &o.batch, "Images a batch").Range(1, 4096).Group("Optimiser");
   set.Add("accumulate", &o.accumulate, "Batches a step").Range(1, 4096).Group("Optimiser");
   set.Add("lr", &o.lr, "Learning rate of every parameter").Above(0).Group("Optimiser");
   set.Add("polynomial-end", &o.polynomial_end, "Iteration at which the rate reaches 0; 0: the last")
@@ -188,16 +147,16 @@ void Describe(TrainSegOptions& o, OptionSet& set) {
   set.Add("polynomial-every", &o.polynomial_every, "Iterations between changes of the rate")
       .Range(1, 1e8)
       .Group("Optimiser");
-  set.Add("momentum", &o.momentum, "Momentum").Range(0, 1).Group("Optimiser");
-  set.Add("weight-decay", &o.weight_decay, "On every parameter").Range(0, 1).Group("Optimiser");
-  set.Add("seed", &o.seed, "Decides start, order, crops and dropout").Group("Optimiser");
-  set.Add("checkpoint-every", &o.checkpoint_every,
-          "Steps between saved training states; 0: at the end only")
-      .Range(0, 1e9)
-      .Value("STEPS")
-      .Group("Optimiser");
+  DescribeOptimiser(o, set);
   Describe(o.items, set);
   Describe(o.compute, set);
+}
+
+NetworkSpec NetworkOf(const TrainSegOptions& options, int classes) {
+  return {.arch = options.arch,
+          .outputs = classes + 1,
+          .width = options.width,
+          .multi_scale = options.msc};
 }
 
 TrainingResult RunTrainSeg(const TrainSegOptions& options, Context& context) {
@@ -205,51 +164,29 @@ TrainingResult RunTrainSeg(const TrainSegOptions& options, Context& context) {
   CheckFolder(options.labels, "--labels");
   CheckOutFolder(options.out, {});
   const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
-  const UsableMasks masks =
-      CheckMasks(CheckImages(ReadImageIds(options.list),
-                             {.images = options.images,
-                              .maps = options.labels,
-                              .map_kind = "mask",
-                              .decode_photographs = options.items.policy() == OnError::kSkip},
-                             options.items.policy(), context),
-                 classes.count(), options.items.policy(), context);
+  const auto checked = CheckImages(ReadImageIds(options.list),
+                                   {.images = options.images,
+                                    .maps = options.labels,
+                                    .map_kind = "mask",
+                                    .decode_photographs = options.items.policy() == OnError::kSkip},
+                                   options.items.policy(), context);
+  const auto images = WithLabels(checked, classes.count(), options, context);
   PrepareCompute(options.compute, options.items.threads, context);
-  const NetworkSpec spec{.arch = options.arch,
-                         .outputs = classes.count() + 1,
-                         .width = options.width,
-                         .multi_scale = options.msc};
-  auto network = MakeStartNetwork(spec, options.weights, options.seed, options.compute);
-  if (options.freeze_bn) network->FreezeBatchNorm();
-  network->Train();
-
-  CheckpointInfo info;
-  info.spec = spec;
-  info.classes = classes;
-  info.normalisation = ParseNormalisation(options.normalisation);
-  info.settings = Settings(options);
-
-  TrainingLoopOptions loop;
-  loop.title = "train-seg";
-  loop.out = options.out;
-  loop.seed = options.seed;
-  loop.loader_threads = options.compute.loader_threads;
-  loop.checkpoint_every = options.checkpoint_every;
-  loop.device = options.compute.device;
-  loop.identity = info.settings;
-  loop.identity["classes"] = classes.names();
-  loop.identity["images"] = ChecksumOfImages(masks.images);
-  loop.identity["labels"] = masks.checksum;
-  loop.identity["weights"] = options.weights.empty() ? "" : FileChecksum(options.weights);
-  if (TrainingIsFinished(options.out, loop.identity))
+  Training training = MakeTraining("train-seg", options, NetworkOf(options, classes.count()),
+                                   classes, images, SettingsOf(options));
+  Network& network = *training.network;
+  if (options.freeze_bn) network.FreezeBatchNorm();
+  network.Train();
+  if (TrainingIsFinished(options.out, training.loop.identity))
     context.log().info("train-seg: {} holds this training, finished", options.out.string());
 
   context.WorkBegins();
   MakeFolder(options.out);
-  const SegmentationTask task(options, masks.images);
-  Sgd sgd(network->Parameters(),
+  const SegmentationTask task(options, images);
+  Sgd sgd(network.Parameters(),
           {.momentum = options.momentum, .nesterov = false, .weight_decay = options.weight_decay},
           [](const NamedParameter&) { return 1.0; });
-  return RunTraining(*network, sgd, task, info, loop, context);
+  return RunTraining(network, sgd, task, training.info, training.loop, context);
 }
 
 }  // namespace i2crc

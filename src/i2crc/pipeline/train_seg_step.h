@@ -13,29 +13,23 @@
 namespace i2crc {
 
 // Stage 4 of ALGORITHM.md: the segmentation network on masks with ignored pixels.
-struct TrainSegOptions {
-  std::filesystem::path images, labels, list, weights, out, classes;
+struct TrainSegOptions : TrainingOptions {
+  std::filesystem::path labels;
   std::string arch = "deeplab-resnet101";
-  double width = 1.0;
   bool msc = true;
-  std::string normalisation = "rgb";
   bool freeze_bn = false;
   int iterations = 20000;
   int polynomial_end = 0;  // 0: iterations
   double polynomial_power = 0.9;
   int polynomial_every = 10;
-  int batch = 5;
   int accumulate = 2;
   CropOptions crop;
   double lr = 2.5e-4;
-  double momentum = 0.9;
-  double weight_decay = 5e-4;
-  uint64_t seed = 1;
-  int checkpoint_every = 500;
-  ItemOptions items;
-  ComputeOptions compute;
 };
 void Describe(TrainSegOptions& options, OptionSet& set);
+
+// The network that these options train.
+NetworkSpec NetworkOf(const TrainSegOptions& options, int classes);
 
 // Leaves what RunTraining leaves. Images whose mask is ignored as a whole are passed over. Throws
 // Error for everything that can be told before work begins.

@@ -112,6 +112,7 @@ class Trainer {
     result.resumed_at = first_step_;
     if (first_step_ > 0 && first_step_ < task_.steps())
       context_.log().info("{}: going on from step {}", options_.title, first_step_);
+    if (first_step_ == task_.steps() && fs::exists(CheckpointPath(options_.out))) return result;
     network_.Train();
     const auto begun = Clock::now();
     const int64_t batches = task_.steps() * task_.accumulate();
@@ -216,6 +217,7 @@ class Trainer {
 TrainingResult RunTraining(Network& network, Sgd& sgd, const TrainingTask& task,
                            const CheckpointInfo& info, const TrainingLoopOptions& options,
                            Context& context) {
+  RemoveAsideFiles(options.out);
   return Trainer(network, sgd, task, info, options, context).Run();
 }
 

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/pipeline/network_setup.h"
+
+#include <malloc.h>
+#include <torch/torch.h>
+
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <numeric>
+
+#include "i2crc/core/atomic_file.h"
+#include "i2crc/core/checksum.h"
+#include "i2crc/core/random.h"
+#include "i2crc/nn/state_dict.h"
+#include "i2crc/pipeline/inference.h"
+#include "i2crc/weights/tensor_file.h"
+
+namespace i2crc {
+namespace {
+
+constexpr uint64_t kOrderStream = 0x6f72646572;  // "order"
+
+// The reference BLAS makes matrix products ten times slower; told by the library that was loaded.
+bool ReferenceBlasIsLoaded() {
+  const std::string maps = ReadWholeFile("/proc/self/maps");
+  const bool has_blas = maps.find("libblas.so") != std::string::npos;
+  const bool has_fast =
+      maps.find("openblas") != std::string::npos || maps.find("atlas") != std::string::npos ||
+      maps.find("blis") != std::string::npos || maps.find("libmkl") != std::string::npos;
+  return has_blas && !has_fast;
+}
+
+}  // namespace
+
+void CheckDevice(const ComputeOptions& compute) {
+  if (compute.device == "cpu") return;
+  if (!compute.device.starts_with("cuda")) Fail("--device {}: cpu, cuda or cuda:N", compute.device);
+  if (!torch::cuda::is_available())
+    Fail("--device {}: this libtorch has no CUDA, or no such device is there", compute.device);
+}
+
+void PrepareCompute(const ComputeOptions& compute, int threads, Context& context) {
+  CheckDevice(compute);
+  at::set_num_threads(ThreadCount(threads));
+  at::globalContext().setFlushDenormal(true);
+  // Big activations are freed and taken again at every step: keep them instead of handing them back
+  // to the system page by page, which costs a third of the time.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, -1);
+  mallopt(M_TOP_PAD, 64 << 20);
+  if (ReferenceBlasIsLoaded())
+    context.log().warn(
+        "the reference BLAS is in use, which is slow; install libopenblas0-pthread (Debian)");
+}
+
+void CheckBackbone(const NetworkSpec& spec, const std::filesystem::path& weights) {
+  if (!weights.empty())
+    LoadBackbone(*MakeNetwork(spec, 1), ReadTensorFile(weights), weights.string());
+}
+
+Training MakeTraining(const std::string& title, const TrainingOptions& options,
+                      const NetworkSpec& spec, const ClassNames& classes,
+                      const std::vector<CheckedImage>& images, nlohmann::ordered_json settings) {
+  Training training;
+  training.network = MakeNetwork(spec, options.seed);
+  if (!options.weights.empty())
+    LoadBackbone(*training.network, ReadTensorFile(options.weights), options.weights.string());
+  SetPrecisionAndDevice(*training.network, options.compute);
+
+  training.info.spec = spec;
+  training.info.classes = classes;
+  training.info.normalisation = ParseNormalisation(options.normalisation);
+  training.info.settings = std::move(settings);
+
+  TrainingLoopOptions& loop = training.loop;
+  loop.title = title;
+  loop.out = options.out;
+  loop.seed = options.seed;
+  loop.loader_threads = options.compute.loader_threads;
+  loop.checkpoint_every = options.checkpoint_every;
+  loop.device = options.compute.device;
+  loop.identity = training.info.settings;
+  loop.identity["classes"] = classes.names();
+  loop.identity["images"] = ChecksumOfImages(images);
+  loop.identity["weights"] = options.weights.empty() ? "" : FileChecksum(options.weights);
+  return training;
+}
+
+std::string ChecksumOfImages(const std::vector<CheckedImage>& images) {
+  std::string text;
+  for (const CheckedImage& image : images) {
+    text +=
+        fmt::format("{}\t{}x{}\t{}", image.id, image.width, image.height, FileChecksum(image.map));
+    for (const int tag : image.tags) text += fmt::format(" {}", tag);
+    text += '\n';
+  }
+  return Checksum(text);
+}
+
+struct SampleOrder::Cache {
+  std::mutex mutex;
+  std::map<int64_t, std::vector<int64_t>> epochs;
+};
+
+SampleOrder::SampleOrder(int64_t images, uint64_t seed)
+    : images_(images), seed_(seed), cache_(std::make_shared<Cache>()) {}
+
+int64_t SampleOrder::Image(int64_t sample) const {
+  const int64_t epoch = sample / images_;
+  std::lock_guard lock(cache_->mutex);
+  auto [found, is_new] = cache_->epochs.try_emplace(epoch);
+  std::vector<int64_t>& order = found->second;
+  if (is_new) {
+    order.resize(static_cast<size_t>(images_));
+    std::iota(order.begin(), order.end(), int64_t{0});
+    Random({seed_, kOrderStream, static_cast<uint64_t>(epoch)}).Shuffle(order);
+  }
+  const int64_t image = order[static_cast<size_t>(sample % images_)];
+  // Loader threads are never further apart than two epochs, but for lists shorter than what they
+  // make ahead; an order that was let go too early is made again.
+  while (cache_->epochs.size() > 64) cache_->epochs.erase(cache_->epochs.begin());
+  return image;
+}
+
+}  // namespace i2crc

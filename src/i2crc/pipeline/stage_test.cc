@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/pipeline/stage.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "i2crc/core/atomic_file.h"
+#include "i2crc/core/error.h"
+#include "support/test_dirs.h"
+
+namespace fs = std::filesystem;
+
+namespace i2crc {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::ReadBytes;
+using testing::TempDir;
+using testing::WriteBytes;
+
+// Two stages: `copy` copies an input, `twice` writes it twice; their work is counted.
+class StageTest : public ::testing::Test {
+ protected:
+  StageTest() {
+    WriteBytes(input_, "in");
+    WriteBytes(truth_, "true");
+  }
+
+  Stage Copy() {
+    return {"copy",
+            dir_ / "run/copy",
+            options_,
+            [this] {
+              return std::vector<StageInput>{{"input", {input_}, {}, ""}};
+            },
+            [this](Context&) {
+              ++copied_;
+              if (before_copy_) before_copy_();
+              WriteBytes(dir_ / "run/copy/out", ReadBytes(input_));
+            },
+            {{},
+             [this] {
+               return std::vector<StageInput>{{"truth", {truth_}, {}, ""}};
+             },
+             [this](Context&) -> std::optional<ScoreReport> {
+               ++scored_;
+               if (ReadBytes(truth_).empty()) return std::nullopt;
+               ScoreReport report;
+               report.mean_iou_ignored_as_background = 1.0 / ReadBytes(truth_).size();
+               return report;
+             }}};
+  }
+
+  Stage Twice() {
+    return {"twice",
+            dir_ / "run/twice",
+            {},
+            [this] {
+              return std::vector<StageInput>{
+                  {"copy", {dir_ / "run/copy/out"}, dir_ / "run/copy", "copy"}};
+            },
+            [this](Context&) {
+              ++doubled_;
+              const std::string text = ReadBytes(dir_ / "run/copy/out");
+              WriteBytes(dir_ / "run/twice/out", text + text);
+            },
+            {}};
+  }
+
+  std::vector<StageOutcome> Run() {
+    Context context;
+    return RunStages({Copy(), Twice()}, dir_ / "run/metrics.jsonl", context);
+  }
+  std::string Why() { return PlanStage(Copy()).why; }
+
+  TempDir dir_;
+  fs::path input_ = dir_ / "input", truth_ = dir_ / "truth";
+  nlohmann::ordered_json options_ = {{"lr", 0.01}};
+  std::function<void()> before_copy_;
+  int copied_ = 0, doubled_ = 0, scored_ = 0;
+};
+
+TEST_F(StageTest, SkipsWhatIsDone) {
+  Run();
+  EXPECT_EQ(ReadBytes(dir_ / "run/twice/out"), "inin");
+  const std::string metrics = ReadBytes(dir_ / "run/metrics.jsonl");
+  const auto outcomes = Run();
+  EXPECT_TRUE(outcomes[0].skipped && outcomes[1].skipped);
+  EXPECT_EQ(outcomes[0].scores->at("mean_iou"), 0.25);
+  EXPECT_EQ(copied_, 1);
+  EXPECT_EQ(doubled_, 1);
+  EXPECT_EQ(scored_, 1);
+  EXPECT_EQ(ReadBytes(dir_ / "run/metrics.jsonl"), metrics);
+}
+
+TEST_F(StageTest, DoesOverWhatChangedAndNoMore) {
+  Run();
+  options_["lr"] = 0.02;
+  EXPECT_EQ(Why(), "option lr: 0.01 -> 0.02");
+  Run();
+  EXPECT_EQ(copied_, 2);
+  // It came out the same, so what follows stands.
+  EXPECT_EQ(doubled_, 1);
+  WriteBytes(input_, "other");
+  EXPECT_EQ(Why(), "input input changed");
+  Run();
+  EXPECT_EQ(doubled_, 2);
+  EXPECT_EQ(ReadBytes(dir_ / "run/twice/out"), "otherother");
+}
+
+TEST_F(StageTest, ASingleFileMayBeRenamed) {
+  Run();
+  fs::rename(input_, dir_ / "renamed");
+  input_ = dir_ / "renamed";
+  EXPECT_EQ(Why(), "done");
+}
+
+TEST_F(StageTest, DoesOverWhereAFileIsMissingButNotForAnAddedOne) {
+  Run();
+  WriteBytes(dir_ / "run/copy/notes.txt", "mine");
+  EXPECT_EQ(Why(), "done");
+  fs::remove(dir_ / "run/copy/out");
+  EXPECT_EQ(Why(), "out is missing");
+  Run();
+  EXPECT_EQ(ReadBytes(dir_ / "run/copy/out"), "in");
+}
+
+TEST_F(StageTest, ScoresAgainWhereTheTruthChanged) {
+  Run();
+  WriteBytes(truth_, "10bytes!!!");
+  EXPECT_EQ(Run()[0].scores->at("mean_iou"), 0.1);
+  EXPECT_EQ(copied_, 1);
+  EXPECT_EQ(scored_, 2);
+  WriteBytes(truth_, "");
+  EXPECT_FALSE(Run()[0].scores.has_value());
+  EXPECT_FALSE(fs::exists(dir_ / "run/copy/scores.json"));
+}
+
+TEST_F(StageTest, GoesOnWithWhatWasInterrupted) {
+  before_copy_ = [this] {
+    WriteBytes(dir_ / "run/copy/half", "kept");
+    throw Interrupted();
+  };
+  EXPECT_THROW(Run(), Interrupted);
+  EXPECT_FALSE(WasFinished(Copy()));
+  EXPECT_EQ(Why(), "interrupted");
+  before_copy_ = nullptr;
+  Run();
+  EXPECT_TRUE(WasFinished(Copy()));
+  EXPECT_EQ(ReadBytes(dir_ / "run/copy/half"), "kept");
+  // An option that changed meanwhile empties the folder.
+  options_["lr"] = 1;
+  Run();
+  EXPECT_FALSE(fs::exists(dir_ / "run/copy/half"));
+}
+
+// What a kill in the middle of a write or of a removal leaves.
+TEST_F(StageTest, LeftoversOfAKillDoNotStandInTheWay) {
+  fs::create_directories(dir_ / "run/copy");
+  WriteBytes(dir_ / "run/copy/.stage.json.tmp.1.0", "{");
+  fs::create_directories(dir_ / "run/.copy.old");
+  WriteBytes(dir_ / "run/.copy.old/out", "old");
+  Run();
+  EXPECT_EQ(ReadBytes(dir_ / "run/copy/out"), "in");
+  EXPECT_FALSE(fs::exists(dir_ / "run/copy/.stage.json.tmp.1.0"));
+  EXPECT_FALSE(fs::exists(dir_ / "run/.copy.old"));
+}
+
+std::string ErrorOf(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST_F(StageTest, RefusesAFolderOfForeignFilesAndADamagedRecord) {
+  fs::create_directories(dir_ / "run/copy");
+  WriteBytes(dir_ / "run/copy/thesis.txt", "mine");
+  EXPECT_THAT(ErrorOf([&] { Run(); }), HasSubstr("run/copy: holds files that no run made"));
+  EXPECT_EQ(ReadBytes(dir_ / "run/copy/thesis.txt"), "mine");
+  for (const char* record : {"{", "[]", "{\"recipe\": {}, \"finished\": 3}"}) {
+    WriteBytes(dir_ / "run/copy/stage.json", record);
+    EXPECT_THAT(ErrorOf([&] { Run(); }), HasSubstr("run/copy/stage.json: damaged")) << record;
+  }
+}
+
+TEST_F(StageTest, ThePlanSaysWhatFollowsFromAChange) {
+  EXPECT_THAT(DescribePlan({Copy()}), HasSubstr("would be done: not done yet"));
+  Run();
+  WriteBytes(input_, "other");
+  const std::string plan = DescribePlan({Copy(), Twice()});
+  EXPECT_THAT(plan, HasSubstr("copy           would be done: input input changed"));
+  EXPECT_THAT(plan, HasSubstr("twice          would be done over if copy changes"));
+  EXPECT_EQ(copied_, 1);
+}
+
+}  // namespace
+}  // namespace i2crc
