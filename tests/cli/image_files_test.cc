@@ -143,7 +143,8 @@ TEST_F(ImageFilesTest, Masks) {
   WriteMaskPng(dir_ / mask, ImageU8(60, 64, 1), VocPalette());
   ExpectRefused(TrainSeg(), mask + ": mask is 64x60, its photograph " + kDamaged + " is 64x64");
   WriteMaskPng(dir_ / mask, ImageU8(64, 64, 1, 7), VocPalette());
-  ExpectRefused(TrainSeg(), mask + ": label 7 in a mask, but there are 6 classes");
+  ExpectRefused(TrainSeg(),
+                mask + ": mask has the value 7 at column 0, row 0, but 6 classes allow");
   WriteRgbPng(dir_ / mask, ImageU8(64, 64, 3));
   ExpectRefused(TrainSeg(), mask + ": ");
   fs::remove(dir_ / mask);
