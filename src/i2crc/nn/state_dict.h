@@ -15,10 +15,9 @@ at::Tensor ToTorch(const Tensor& tensor);
 Tensor FromTorch(const at::Tensor& tensor);
 
 // Fills the backbone from a torchvision state dict; a leading "module." is taken off. Its
-// classifier
-// (`fc.*`, `classifier.*`) is left out; the network's head keeps its start, `num_batches_tracked`
-// may be missing. Anything else that is missing, left over or of another shape throws Error
-// "FILE: …" by name. file stands in messages.
+// classifier (`fc.*`, `classifier.*`) is left out; the network's head keeps its start,
+// `num_batches_tracked` may be missing. Anything else that is missing, left over or of another
+// shape throws Error "FILE: …" by name. file stands in messages.
 void LoadBackbone(Network& network, TensorMap weights, const std::string& file);
 
 // Fills the whole network from its own state dict (`num_batches_tracked` may be missing). Throws as
