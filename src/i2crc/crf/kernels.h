@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "i2crc/crf/instruction_set.h"
+#include "i2crc/crf/lattice.h"
+
+namespace i2crc::crf {
+
+// How rows of marginals and lattice values are kept between the passes: floats, or 24 bits each.
+enum class Storage { kSingle, kPacked };
+
+// Labels of a packed row, which is a cache line.
+constexpr int kPackedLabels = 21;
+// Labels of the widest row of floats, which is one too. More labels are worked on in several
+// blocks.
+constexpr int kSingleLabels = 16;
+
+// Floats of the widest row of energies.
+constexpr size_t kWidestFloats = 24;
+
+// Features that a lattice can have.
+constexpr int kMaxDims = 32;
+// Points whose simplices, unary energies or marginals are converted at once.
+constexpr int kLanePoints = 16;
+// The negative energy of the lanes that fill up a row.
+constexpr float kNoLabel = -1e30F;
+
+// Simplices of kLanePoints points, lane by lane.
+struct SimplexBlock {
+  int32_t* cells;  // [d][kLanePoints]: r_i / (d + 1)
+  int32_t* order;  // [d + 1][kLanePoints]: the coordinate of rank t
+  float* weights;  // [d + 1][kLanePoints]: barycentric
+};
+
+// The corners begin … end − 1 of Lattice::splat, which are all those of the vertices from `vertex`
+// on; empty where begin = end.
+struct SplatPiece {
+  uint32_t vertex;
+  uint32_t begin;
+  uint32_t end;
+};
+
+// One pairwise term as the update sees it.
+struct SlicedTerm {
+  const Corner* slice;  // [points][corners]
+  int corners;
+  const void* values;         // [vertices], rows
+  const float* label_factor;  // [floats]: what a filtered value adds to the negative energy
+};
+
+// The passes over one block of labels. Each point or vertex has a row: of energies `floats` floats,
+// of marginals or lattice values `bytes` bytes, laid out as the Storage says.
+struct BlockKernels {
+  int labels;  // that there is room for
+  int floats;
+  size_t bytes;
+  // values[v] = Σ weight · marginals[point] for the vertices of two pieces of Lattice::splat.
+  void (*splat)(const Corner* corners, const void* marginals, void* values, const SplatPiece& first,
+                const SplatPiece& second);
+  // In place: value + ½ (previous + next) along each chain; entries begin … end − 1, whole chains.
+  void (*blur)(const uint32_t* entries, void* values, uint32_t begin, uint32_t end);
+  // energies[p] = negative_unary[p] + Σ over terms label_factor · slice(values); points begin …
+  // end − 1. negative_unary may be null: 0.
+  void (*slice)(const SlicedTerm* terms, int term_count, const float* negative_unary,
+                float* energies, int64_t begin, int64_t end);
+  // marginals[p] = softmax of slice's energies, with one block of labels.
+  void (*update)(const SlicedTerm* terms, int term_count, const float* negative_unary,
+                 void* marginals, int64_t begin, int64_t end);
+  // marginals[p] = softmax(energies[p]) over all blocks, each of this kind.
+  void (*softmax)(const float* const* energies, void* const* marginals, int blocks, int64_t begin,
+                  int64_t end);
+  // Rows of marginals from rows of floats, points begin … end − 1.
+  void (*pack)(const float* rows, void* marginals, int64_t begin, int64_t end);
+  // rows[0 … count − 1] = marginals of the points from begin, as floats.
+  void (*unpack)(const void* marginals, int64_t begin, int count, float* rows);
+  // Where a label's marginal exceeds largest[i] of point begin + i, the largest such becomes
+  // largest[i], and best[i] its label, the first on a tie. labels of this block, from first_label.
+  void (*best)(const void* marginals, int64_t begin, int count, int labels, int first_label,
+               float* largest, int32_t* best);
+};
+
+struct Kernels {
+  InstructionSet instruction_set;
+  bool has_packed;
+  // Simplices of kLanePoints points, whose features begin at features[j · stride].
+  void (*simplices)(const float* features, int64_t stride, int dims, const float* scale,
+                    const SimplexBlock& block);
+  // rows[i · width + l] = −energy, where clip is 0, or log(clip(probability, clip, 1)) of planes[l
+  // · stride + i]; kNoLabel for l ≥ labels. count ≤ kLanePoints.
+  void (*to_rows)(const float* planes, int64_t stride, int labels, int count, float clip,
+                  float* rows, int width);
+  // The block for that many labels, 1 ≤ labels ≤ kPackedLabels or kSingleLabels.
+  const BlockKernels& (*block)(int labels, Storage storage);
+};
+
+// Throws std::invalid_argument where this machine does not have the instruction set.
+const Kernels& KernelsFor(InstructionSet instruction_set);
+
+}  // namespace i2crc::crf
