@@ -4,7 +4,7 @@ PRESET ?= release
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 
-.PHONY: all setup configure demo test asan tsan bench format check-format install clean
+.PHONY: all setup configure demo python test asan tsan bench format check-format install clean
 
 all: configure
 	cmake --build $(BUILD) --parallel $(JOBS)
@@ -17,6 +17,11 @@ configure: setup
 
 demo: all
 	$(BUILD)/i2crc demo --out $(BUILD)/demo
+
+# PYTHONPATH=$(BUILD)/python finds the module.
+python: setup
+	cmake --preset $(PRESET) -B $(BUILD) -DI2CRC_PYTHON=ON $(CMAKE_ARGS)
+	cmake --build $(BUILD) --parallel $(JOBS) --target i2crc_python
 
 test: all
 	ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS)

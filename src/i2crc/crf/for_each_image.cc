@@ -17,25 +17,30 @@ void ForEachImage(int64_t count, int threads, const DenseCrfOptions& options,
   std::mutex mutex;
   int64_t failed = count;
   std::exception_ptr failure;
+  const auto fail = [&](int64_t i) {
+    const std::lock_guard lock(mutex);
+    if (i < failed) {
+      failed = i;
+      failure = std::current_exception();
+    }
+    next = count;
+  };
   const auto serve = [&] {
-    DenseCrf crf(options);
-    for (int64_t i = next++; i < count; i = next++) {
-      try {
-        work(crf, i);
-      } catch (...) {
-        const std::lock_guard lock(mutex);
-        if (i < failed) {
-          failed = i;
-          failure = std::current_exception();
-        }
-        next = count;
-      }
+    int64_t i = -1;  // before the first image
+    try {
+      DenseCrf crf(options);
+      for (i = next++; i < count; i = next++) work(crf, i);
+    } catch (...) {
+      fail(i);
     }
   };
   const auto others = std::min<int64_t>(CoresIfZero(threads), count) - 1;
   std::vector<std::thread> team;
-  { const DenseCrf checked(options); }  // what is wrong with the options is thrown here
-  for (int64_t i = 0; i < others; ++i) team.emplace_back(serve);
+  try {
+    for (int64_t i = 0; i < others; ++i) team.emplace_back(serve);
+  } catch (...) {
+    fail(-1);  // no more threads to be had
+  }
   serve();
   for (std::thread& thread : team) thread.join();
   if (failure) std::rethrow_exception(failure);
