@@ -217,7 +217,7 @@ void AddDenseCrfClasses(py::module_& module) {
   py::class_<PointsCrf>(module, "DenseCRF", "Dense CRF over nvar points without a grid.")
       .def(py::init<const py::object&, const py::object&>(), "nvar"_a, "nlabels"_a)
       .def("setUnaryEnergy", &PointsCrf::SetUnaryEnergy, "u"_a, "f"_a = py::none(),
-           "u: float32 [nlabels, nvar], C-contiguous and finite.")
+           "u: float32 [nlabels, nvar], C-contiguous; +inf: a label that cannot be.")
       .def("addPairwiseEnergy", &PointsCrf::AddPairwiseEnergy, "features"_a, "compat"_a,
            "kernel"_a = int{kDiagKernel}, "normalization"_a = int{kSymmetric},
            "features: float32 [dims, nvar], each divided by its sigma. compat: a number w "

@@ -121,7 +121,7 @@ void AddUtilities(py::module_& module) {
              "clip"_a = 1e-5,
              "Energies, float32 [n_labels, N], of probabilities [n_labels, ...]: "
              "-log(clip(scale * sm + (1 - scale) / n_labels, clip, 1)). Without a clip 0 becomes "
-             "infinite, which setUnaryEnergy refuses.");
+             "infinite: a label that cannot be.");
   module.def("create_pairwise_gaussian", &CreatePairwiseGaussian, "sdims"_a, "shape"_a,
              "Positions on a grid / sdims, float32 [len(shape), N], in the order of the axes.");
   module.def("create_pairwise_bilateral", &CreatePairwiseBilateral, "sdims"_a, "schan"_a, "img"_a,

@@ -132,7 +132,7 @@ class OneImage(unittest.TestCase):
         self.refused(TypeError, "probability", image)
         self.refused(TypeError, "probability", image, probability, energy=probability)
         self.refused(ValueError, "energy", image, energy=self.energy[:, 1:])
-        self.refused(ValueError, "energy", image, energy=self.energy + np.float32(np.inf))
+        self.refused(ValueError, "energy", image, energy=self.energy - np.float32(np.inf))
 
     def test_bad_settings(self):
         both = (self.image, self.probability)

@@ -137,6 +137,12 @@ class DenseCrf::Impl {
   int labels_of_a_block() const {
     return storage_ == Storage::kPacked ? kPackedLabels : kSingleLabels;
   }
+  // Whether one thread works on sums that need no packing.
+  bool may_scatter() const { return team_.threads() == 1 && storage_ == Storage::kSingle; }
+  bool has_matrix() const {
+    return std::any_of(terms_.begin(), terms_.end(),
+                       [](const Term& term) { return term.diagonal.empty(); });
+  }
   size_t floats_of_points() const { return static_cast<size_t>(points() * block_kernels().floats); }
   template <typename Work>
   void ForPoints(const Work& work);
@@ -146,8 +152,13 @@ class DenseCrf::Impl {
   void AddTerm(std::shared_ptr<const Lattice> lattice, const Compatibility& compatibility);
   void MakeRoom();
   void Filter(const Term& term, const Block& block, AlignedVector<std::byte>& values);
+  void Splat(const Lattice& lattice, const Block& block, AlignedVector<std::byte>& values);
+  void Blur(const Lattice& lattice, AlignedVector<std::byte>& values);
   SlicedTerm Sliced(size_t term, size_t block) const;
   void StepFused();
+  bool ScattersAll() const;
+  void InferScattering(int iterations);
+  void Scatter(Block& block, bool is_last);
   void ComputeEnergies();
   void ApplyMatrix(const std::vector<float>& matrix, int64_t begin, int64_t end);
   double DivergenceOfEnergies();
@@ -160,12 +171,14 @@ class DenseCrf::Impl {
   LatticeBuilder builder_;
   std::vector<Run> runs_;
   std::vector<Block> blocks_;
-  std::vector<AlignedVector<std::byte>> values_;    // by term, [vertices] rows
-  std::vector<std::shared_ptr<Lattice>> lattices_;  // whose memory is used again
-  std::vector<KeptGaussian> gaussians_;             // the last used first
+  std::vector<AlignedVector<std::byte>> values_;       // by term, [vertices] rows
+  std::vector<AlignedVector<std::byte>> next_values_;  // of the iteration to come
+  std::vector<std::shared_ptr<Lattice>> lattices_;     // whose memory is used again
+  std::vector<KeptGaussian> gaussians_;                // the last used first
   AlignedVector<float> features_;
   // Of the passes, kept so that an iteration allocates nothing.
   std::vector<SlicedTerm> sliced_;
+  std::vector<SplattedTerm> splatted_;
   std::vector<const float*> energies_of_blocks_;
   std::vector<void*> marginals_of_blocks_;
   std::vector<double> parts_;
@@ -226,7 +239,7 @@ void DenseCrf::Impl::SetRows(std::span<const float> planes, float clip) {
   RequireProblem();
   const char* name = clip > 0 ? "probability" : "energy";
   RequireSize(name, planes.size(), points() * labels_);
-  RequireFinite(name, planes, clip == 0);
+  RequireValues(name, planes, clip > 0 ? Values::kFiniteNotNegative : Values::kFiniteOrInfinite);
   const Stopwatch watch(times_.convert);
   const int width = block_kernels().floats;
   for (Block& block : blocks_) {
@@ -273,7 +286,8 @@ void DenseCrf::Impl::AddGaussian(float sigma_x, float sigma_y, const Compatibili
   const Stopwatch watch(times_.build);
   const auto kept = std::find_if(gaussians_.begin(), gaussians_.end(), [&](const KeptGaussian& g) {
     return g.height == height_ && g.width == width_ && g.sigma_x == sigma_x &&
-           g.sigma_y == sigma_y && g.normalization == normalization;
+           g.sigma_y == sigma_y && g.normalization == normalization &&
+           (may_scatter() || !g.lattice->scatters);
   });
   if (kept != gaussians_.end()) {
     std::rotate(gaussians_.begin(), kept, kept + 1);
@@ -287,7 +301,7 @@ void DenseCrf::Impl::AddGaussian(float sigma_x, float sigma_y, const Compatibili
         features_[count + point] = static_cast<float>(run.pixel / width_) / sigma_y;
       }
     auto lattice = std::make_shared<Lattice>();
-    builder_.Build(features_.data(), 2, points(), normalization, *lattice);
+    builder_.Build(features_.data(), 2, points(), normalization, may_scatter(), *lattice);
     if (gaussians_.size() == kGaussiansKept) gaussians_.pop_back();
     gaussians_.insert(gaussians_.begin(),
                       {height_, width_, sigma_x, sigma_y, normalization, std::move(lattice)});
@@ -322,7 +336,7 @@ void DenseCrf::Impl::AddBilateral(float sigma_x, float sigma_y,
     }
   }
   const std::shared_ptr<Lattice> lattice = FreeLattice();
-  builder_.Build(features_.data(), 5, points(), normalization, *lattice);
+  builder_.Build(features_.data(), 5, points(), normalization, may_scatter(), *lattice);
   AddTerm(lattice, compatibility);
 }
 
@@ -332,7 +346,7 @@ void DenseCrf::Impl::AddFeatures(std::span<const float> features, int dims,
   Require(dims >= 1 && dims <= kMaxDims,
           "dims: " + std::to_string(dims) + ", expected 1 to " + std::to_string(kMaxDims));
   RequireSize("features", features.size(), points() * dims);
-  RequireFinite("features", features, true);
+  RequireValues("features", features, Values::kFinite);
   const Stopwatch watch(times_.build);
   const auto count = static_cast<size_t>(points());
   features_.resize(features.size());
@@ -341,7 +355,7 @@ void DenseCrf::Impl::AddFeatures(std::span<const float> features, int dims,
       std::copy_n(features.data() + j * count + static_cast<size_t>(run.pixel), run.count,
                   features_.data() + j * count + static_cast<size_t>(run.point));
   const std::shared_ptr<Lattice> lattice = FreeLattice();
-  builder_.Build(features_.data(), dims, points(), normalization, *lattice);
+  builder_.Build(features_.data(), dims, points(), normalization, may_scatter(), *lattice);
   AddTerm(lattice, compatibility);
 }
 
@@ -359,6 +373,47 @@ void DenseCrf::Impl::Start() {
   MakeRoom();
   Softmax([](Block& block) { return block.negative_unary.data(); });
   has_marginals_ = true;
+}
+
+bool DenseCrf::Impl::ScattersAll() const {
+  return blocks_.size() == 1 && !has_matrix() && !terms_.empty() &&
+         std::all_of(terms_.begin(), terms_.end(),
+                     [](const Term& term) { return term.lattice->scatters; });
+}
+
+// One thread, one block of labels, and corners that serve both ways: marginals go from the softmax
+// straight into the next iteration's lattices.
+void DenseCrf::Impl::InferScattering(int iterations) {
+  MakeRoom();
+  next_values_.resize(values_.size());
+  for (size_t t = 0; t < terms_.size(); ++t) next_values_[t].resize(values_[t].size());
+  sliced_.clear();
+  Scatter(blocks_.front(), iterations == 0);
+  for (int i = 1; i <= iterations; ++i) {
+    sliced_.clear();
+    for (size_t t = 0; t < terms_.size(); ++t) {
+      std::swap(values_[t], next_values_[t]);
+      Blur(*terms_[t].lattice, values_[t]);
+      sliced_.push_back(Sliced(t, 0));
+    }
+    Scatter(blocks_.front(), i == iterations);
+  }
+  has_marginals_ = true;
+}
+
+// Softmax of the unary and of what sliced_ has, into next_values_, or at last into the marginals.
+void DenseCrf::Impl::Scatter(Block& block, bool is_last) {
+  const Stopwatch watch(times_.update);
+  splatted_.clear();
+  for (size_t t = 0; t < terms_.size() && !is_last; ++t) {
+    std::fill(next_values_[t].begin(), next_values_[t].end(), std::byte{0});
+    const Lattice& lattice = *terms_[t].lattice;
+    splatted_.push_back({lattice.slice.data(), lattice.dims + 1, next_values_[t].data()});
+  }
+  block_kernels().update_and_scatter(sliced_.data(), static_cast<int>(sliced_.size()),
+                                     splatted_.data(), static_cast<int>(splatted_.size()),
+                                     block.negative_unary.data(),
+                                     is_last ? block.marginals.data() : nullptr, 0, points());
 }
 
 // marginals = softmax of the energies that a block is asked for.
@@ -379,28 +434,41 @@ void DenseCrf::Impl::Softmax(const EnergiesOf& energies_of) {
 
 void DenseCrf::Impl::Filter(const Term& term, const Block& block,
                             AlignedVector<std::byte>& values) {
-  const Lattice& lattice = *term.lattice;
+  Splat(*term.lattice, block, values);
+  Blur(*term.lattice, values);
+}
+
+void DenseCrf::Impl::Splat(const Lattice& lattice, const Block& block,
+                           AlignedVector<std::byte>& values) {
+  const Stopwatch watch(times_.splat);
   const BlockKernels& kernels = block_kernels();
-  {
-    const Stopwatch watch(times_.splat);
-    const size_t pieces = lattice.splat_pieces.size() - 1;
-    const auto piece = [&](size_t i) {
-      if (i >= pieces) return SplatPiece{0, 0, 0};
-      return SplatPiece{lattice.splat_vertices[i], lattice.splat_pieces[i],
-                        lattice.splat_pieces[i + 1]};
-    };
-    team_.ForEach(static_cast<int64_t>((pieces + 1) / 2), [&](int64_t i) {
-      const auto first = static_cast<size_t>(i) * 2;
-      kernels.splat(lattice.splat.data(), block.marginals.data(), values.data(), piece(first),
-                    piece(first + 1));
-    });
+  if (lattice.scatters) {
+    std::fill(values.begin(), values.end(), std::byte{0});
+    kernels.scatter({lattice.slice.data(), lattice.dims + 1, values.data()}, block.marginals.data(),
+                    0, points());
+    return;
   }
+  const size_t pieces = lattice.splat_pieces.size() - 1;
+  const auto piece = [&](size_t i) {
+    if (i >= pieces) return SplatPiece{0, 0, 0};
+    return SplatPiece{lattice.splat_vertices[i], lattice.splat_pieces[i],
+                      lattice.splat_pieces[i + 1]};
+  };
+  team_.ForEach(static_cast<int64_t>((pieces + 1) / 2), [&](int64_t i) {
+    const auto first = static_cast<size_t>(i) * 2;
+    kernels.splat(lattice.splat.data(), block.marginals.data(), values.data(), piece(first),
+                  piece(first + 1));
+  });
+}
+
+void DenseCrf::Impl::Blur(const Lattice& lattice, AlignedVector<std::byte>& values) {
   const Stopwatch watch(times_.blur);
   for (const ChainList& chains : lattice.chains) {
     if (chains.pieces.empty()) continue;
     team_.ForEach(static_cast<int64_t>(chains.pieces.size()) - 1, [&](int64_t i) {
-      kernels.blur(chains.entries.data(), values.data(), chains.pieces[static_cast<size_t>(i)],
-                   chains.pieces[static_cast<size_t>(i) + 1]);
+      block_kernels().blur(chains.entries.data(), values.data(),
+                           chains.pieces[static_cast<size_t>(i)],
+                           chains.pieces[static_cast<size_t>(i) + 1]);
     });
   }
 }
@@ -483,15 +551,15 @@ void DenseCrf::Impl::Step() {
   if (!has_marginals_) throw std::logic_error("DenseCrf: Infer, Start or SetMarginals comes first");
   if (!has_unary_) throw std::logic_error("DenseCrf: SetUnary or SetProbability comes first");
   MakeRoom();
-  const bool has_matrix = std::any_of(terms_.begin(), terms_.end(),
-                                      [](const Term& term) { return term.diagonal.empty(); });
-  if (blocks_.size() == 1 && !has_matrix) return StepFused();
+  if (blocks_.size() == 1 && !has_matrix()) return StepFused();
   ComputeEnergies();
   Softmax([](Block& block) { return block.energies.data(); });
 }
 
 void DenseCrf::Impl::Infer(int iterations, std::vector<double>* divergence) {
   Require(iterations >= 0, "iterations: " + std::to_string(iterations) + ", expected 0 or more");
+  RequireProblem();
+  if (divergence == nullptr && has_unary_ && ScattersAll()) return InferScattering(iterations);
   Start();
   for (int i = 0; i < iterations; ++i) {
     if (divergence == nullptr) {
@@ -510,7 +578,7 @@ void DenseCrf::Impl::Infer(int iterations, std::vector<double>* divergence) {
 void DenseCrf::Impl::SetMarginals(std::span<const float> marginals) {
   RequireProblem();
   RequireSize("marginals", marginals.size(), points() * labels_);
-  RequireFinite("marginals", marginals, false);
+  RequireValues("marginals", marginals, Values::kFiniteNotNegative);
   MakeRoom();
   const int width = block_kernels().floats;
   for (Block& block : blocks_) {

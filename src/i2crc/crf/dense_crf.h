@@ -76,7 +76,7 @@ class DenseCrf {
   // values.
   void Reset(int labels, int height, int width);
 
-  // energy [L, H, W], finite.
+  // energy [L, H, W], finite, or +∞ where a label cannot be.
   void SetUnary(std::span<const float> energy);
   // −log(clip(probability, clip, 1)); probability [L, H, W], finite and ≥ 0; 0 < clip ≤ 1. Sums
   // near 1 are enough.

@@ -26,6 +26,8 @@ constexpr int kMaxDims = 32;
 constexpr int kLanePoints = 16;
 // The negative energy of the lanes that fill up a row.
 constexpr float kNoLabel = -1e30F;
+// That of a label whose energy is infinite: it has a share where none of the others can be either.
+constexpr float kCannotBe = -1e28F;
 
 // Simplices of kLanePoints points, lane by lane.
 struct SimplexBlock {
@@ -50,6 +52,13 @@ struct SlicedTerm {
   const float* label_factor;  // [floats]: what a filtered value adds to the negative energy
 };
 
+// Where a pairwise term's marginals go when they are splatted point by point.
+struct SplattedTerm {
+  const Corner* slice;  // [points][corners], whose weights are splat's as well
+  int corners;
+  void* values;  // [vertices] rows, added to
+};
+
 // The passes over one block of labels. Each point or vertex has a row: of energies `floats` floats,
 // of marginals or lattice values `bytes` bytes, laid out as the Storage says.
 struct BlockKernels {
@@ -68,6 +77,14 @@ struct BlockKernels {
   // marginals[p] = softmax of slice's energies, with one block of labels.
   void (*update)(const SlicedTerm* terms, int term_count, const float* negative_unary,
                  void* marginals, int64_t begin, int64_t end);
+  // values[v] += weight · marginals[point] for the points begin … end − 1: splat without its list,
+  // by one thread alone. Sums come in the same order, and out in the same bits.
+  void (*scatter)(const SplattedTerm& term, const void* marginals, int64_t begin, int64_t end);
+  // update and scatter in one, for the next iteration. marginals may be null where nobody asks for
+  // them. Both null where rows are packed, which would be rounded at every sum.
+  void (*update_and_scatter)(const SlicedTerm* from, int from_count, const SplattedTerm* to,
+                             int to_count, const float* negative_unary, void* marginals,
+                             int64_t begin, int64_t end);
   // marginals[p] = softmax(energies[p]) over all blocks, each of this kind.
   void (*softmax)(const float* const* energies, void* const* marginals, int blocks, int64_t begin,
                   int64_t end);

@@ -208,6 +208,56 @@ void UpdatePass(const SlicedTerm* terms, int term_count, const float* negative_u
   }
 }
 
+template <typename Rows, int kCorners>
+I2CRC_CRF_INLINE void ScatterCorners(const Corner* corners, int count, char* values,
+                                     const typename Rows::Row& row) {
+  for (int c = 0; c < (kCorners > 0 ? kCorners : count); ++c) {
+    char* to = values + size_t{corners[c].index} * Rows::kBytes;
+    // Rounded after the product and after the sum, as splat does it.
+    Rows::Store(to, Plus(Scaled(corners[c].weight, row), 1.0F, Rows::Load(to)));
+  }
+}
+
+template <typename Rows>
+I2CRC_CRF_INLINE void ScatterPoint(const SplattedTerm& term, int64_t point,
+                                   const typename Rows::Row& row) {
+  const Corner* corners = term.slice + point * term.corners;
+  char* values = static_cast<char*>(term.values);
+  if (term.corners == 6) {
+    ScatterCorners<Rows, 6>(corners, 6, values, row);
+  } else if (term.corners == 3) {
+    ScatterCorners<Rows, 3>(corners, 3, values, row);
+  } else {
+    ScatterCorners<Rows, 0>(corners, term.corners, values, row);
+  }
+}
+
+template <typename Rows>
+void ScatterPass(const SplattedTerm& term, const void* marginals, int64_t begin, int64_t end) {
+  const char* from = static_cast<const char*>(marginals);
+  for (int64_t p = begin; p < end; ++p)
+    ScatterPoint<Rows>(term, p, Rows::Load(from + p * static_cast<int64_t>(Rows::kBytes)));
+}
+
+template <typename Rows>
+void UpdateAndScatterPass(const SlicedTerm* from, int from_count, const SplattedTerm* to,
+                          int to_count, const float* negative_unary, void* marginals, int64_t begin,
+                          int64_t end) {
+  using Row = typename Rows::Row;
+  Tile<Rows> tile = {};
+  for (int64_t p = begin; p < end; p += kTile) {
+    const int count = static_cast<int>(end - p < kTile ? end - p : kTile);
+    Energies<Rows>(from, from_count, negative_unary, p, count, tile);
+    SoftmaxTile<Row::kLanes * Row::kRegisters>(reinterpret_cast<float*>(tile.row));
+    if (marginals != nullptr) {
+      char* rows = static_cast<char*>(marginals) + p * static_cast<int64_t>(Rows::kBytes);
+      for (int i = 0; i < count; ++i) Rows::Store(rows + size_t(i) * Rows::kBytes, tile.row[i]);
+    }
+    for (int t = 0; t < to_count; ++t)
+      for (int i = 0; i < count; ++i) ScatterPoint<Rows>(to[t], p + i, tile.row[i]);
+  }
+}
+
 template <typename Rows>
 void SoftmaxPass(const float* const* energies, void* const* marginals, int blocks, int64_t begin,
                  int64_t end) {
@@ -282,10 +332,19 @@ void BestPass(const void* marginals, int64_t begin, int count, int labels, int f
 }
 
 template <typename Rows>
-constexpr BlockKernels kBlock = {Rows::kLabels,    Rows::kFloats,     Rows::kBytes,
-                                 SplatPass<Rows>,  BlurPass<Rows>,    SlicePass<Rows>,
-                                 UpdatePass<Rows>, SoftmaxPass<Rows>, PackPass<Rows>,
-                                 UnpackPass<Rows>, BestPass<Rows>};
+constexpr BlockKernels kBlock = {Rows::kLabels,
+                                 Rows::kFloats,
+                                 Rows::kBytes,
+                                 SplatPass<Rows>,
+                                 BlurPass<Rows>,
+                                 SlicePass<Rows>,
+                                 UpdatePass<Rows>,
+                                 Rows::kRoundsSums ? nullptr : ScatterPass<Rows>,
+                                 Rows::kRoundsSums ? nullptr : UpdateAndScatterPass<Rows>,
+                                 SoftmaxPass<Rows>,
+                                 PackPass<Rows>,
+                                 UnpackPass<Rows>,
+                                 BestPass<Rows>};
 
 const BlockKernels& Block(int labels, Storage storage) {
 #if I2CRC_CRF_NATIVE > 4
@@ -312,10 +371,10 @@ void ToRows(const float* planes, int64_t stride, int labels, int count, float cl
     for (int lane = 0; lane < kLanePoints; lane += I2CRC_CRF_NATIVE) {
       F value = LoadUnaligned(column + lane, F{});
       if (clip > 0) {
-        value = Max(value, F{} + clip);
+        value = Max(value, Broadcast(clip, F{}));
         value = Log<I2CRC_CRF_NATIVE>(-Max(-value, F{} - 1.0F));
       } else {
-        value = -value;
+        value = Max(-value, Broadcast(kCannotBe, F{}));
       }
       StoreUnaligned(column + lane, value);
     }

@@ -25,6 +25,7 @@ struct SingleRows {
   static constexpr int kLabels = kWidth;
   static constexpr int kFloats = kWidth;
   static constexpr size_t kBytes = kWidth * sizeof(float);
+  static constexpr bool kRoundsSums = false;
   static constexpr int kLanes = kWidth < I2CRC_CRF_NATIVE ? kWidth : I2CRC_CRF_NATIVE;
   using Row = RowOf<kLanes, kWidth / kLanes>;
 
@@ -72,6 +73,7 @@ struct PackedRows {
   static constexpr int kLabels = kPackedLabels;
   static constexpr int kFloats = 24;
   static constexpr size_t kBytes = 64;
+  static constexpr bool kRoundsSums = true;
 #if I2CRC_CRF_NATIVE > 8
   static constexpr int kLanes = 16;
   using Row = RowOf<16, 2>;  // the last 8 lanes are no labels
@@ -157,14 +159,14 @@ struct PackedRows {
 
 template <typename Row>
 I2CRC_CRF_INLINE Row Scaled(float factor, Row row) {
-  const Float<Row::kLanes> factors = Float<Row::kLanes>{} + factor;
+  const Float<Row::kLanes> factors = Broadcast(factor, Float<Row::kLanes>{});
   for (int i = 0; i < Row::kRegisters; ++i) row.r[i] *= factors;
   return row;
 }
 // sum + factor · row
 template <typename Row>
 I2CRC_CRF_INLINE Row Plus(Row sum, float factor, const Row& row) {
-  const Float<Row::kLanes> factors = Float<Row::kLanes>{} + factor;
+  const Float<Row::kLanes> factors = Broadcast(factor, Float<Row::kLanes>{});
   for (int i = 0; i < Row::kRegisters; ++i) sum.r[i] = MultiplyAdd(factors, row.r[i], sum.r[i]);
   return sum;
 }

@@ -42,6 +42,13 @@ using Int = typename VectorOf<kWidth>::Int;
 template <int kWidth>
 using UInt = typename VectorOf<kWidth>::UInt;
 
+// A number in every lane. (Adding it to zeros is an addition: −0 + 0 is 0.)
+I2CRC_CRF_INLINE Float<4> Broadcast(float v, Float<4>) { return Float<4>{v, v, v, v}; }
+I2CRC_CRF_INLINE Float<8> Broadcast(float v, Float<8>) { return Float<8>{v, v, v, v, v, v, v, v}; }
+I2CRC_CRF_INLINE Float<16> Broadcast(float v, Float<16>) {
+  return Float<16>{v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v};
+}
+
 I2CRC_CRF_INLINE Float<4> MultiplyAdd(Float<4> a, Float<4> b, Float<4> c) {
 #if I2CRC_CRF_NATIVE > 4
   return _mm_fmadd_ps(a, b, c);

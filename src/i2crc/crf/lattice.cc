@@ -300,14 +300,38 @@ Factors FactorsFor(Normalization normalization, float z) {
   return {root, root};
 }
 
-// Turns slice round into splat, and folds the factors and the lattice's own into the weights.
-void FoldAndMakeSplat(Normalization normalization, std::span<const float> ones, float largest_value,
-                      std::span<const VertexLoad> loads, AlignedVector<uint32_t>& at,
-                      Lattice& lattice) {
-  const uint32_t corners = static_cast<uint32_t>(lattice.dims) + 1;
-  const auto vertices = static_cast<size_t>(lattice.vertices);
-  const size_t edges = static_cast<size_t>(lattice.points) * corners;
-  at.resize(vertices + 1);
+// What a weight is multiplied with: [points], the lattice's factor among them.
+struct Folding {
+  Normalization normalization;
+  float lattice_factor;
+  float keeps_small;  // a power of two, to be taken away again
+
+  Folding(Normalization given, const Lattice& lattice, std::span<const float> ones,
+          float largest_value)
+      : normalization(given),
+        lattice_factor(1.0F / (1.0F + std::ldexp(1.0F, -lattice.dims))),
+        keeps_small(1) {
+    // The least Z has the largest factor before.
+    float bound = largest_value * Of(*std::min_element(ones.begin(), ones.end())).before;
+    for (; bound >= Lattice::kLargestValue; bound *= 0.5F) keeps_small *= 0.5F;
+  }
+  Factors Of(float one) const {
+    const Factors factors = FactorsFor(normalization, one * lattice_factor);
+    if (IsSymmetric()) {
+      const float both = factors.before * std::sqrt(lattice_factor);
+      return {both, both};
+    }
+    return {factors.before * keeps_small, factors.after * lattice_factor / keeps_small};
+  }
+  bool IsSymmetric() const {
+    return normalization == Normalization::kSymmetric && keeps_small == 1.0F;
+  }
+};
+
+// Where the corners of each vertex begin in splat, and where it may be cut.
+void PlanSplat(std::span<const VertexLoad> loads, AlignedVector<uint32_t>& at, Lattice& lattice) {
+  const auto vertices = static_cast<uint32_t>(lattice.vertices);
+  at.resize(size_t{vertices} + 1);
   at[0] = 0;
   lattice.splat_pieces.assign(1, 0);
   lattice.splat_vertices.assign(1, 0);
@@ -317,25 +341,35 @@ void FoldAndMakeSplat(Normalization normalization, std::span<const float> ones, 
     lattice.splat_pieces.push_back(at[v]);
     lattice.splat_vertices.push_back(v);
   }
-  lattice.splat.resize(edges + Lattice::kPadding);
+  lattice.splat.resize(at[vertices] + Lattice::kPadding);
   std::fill_n(lattice.splat.end() - Lattice::kPadding, Lattice::kPadding, Corner{0, 0.0F});
-  const float lattice_factor = 1.0F / (1.0F + std::ldexp(1.0F, -lattice.dims));
-  // The least Z has the largest factor before.
-  const float least = *std::min_element(ones.begin(), ones.end());
-  float bound = largest_value * FactorsFor(normalization, least * lattice_factor).before;
-  float keeps_small = 1;
-  for (; bound >= Lattice::kLargestValue; bound *= 0.5F) keeps_small *= 0.5F;
+}
+
+// Folds the factors into the weights, and turns slice round into splat unless that can be left out.
+void FoldAndMakeSplat(const Folding& folding, bool may_scatter, std::span<const float> ones,
+                      std::span<const VertexLoad> loads, AlignedVector<uint32_t>& at,
+                      Lattice& lattice) {
+  const uint32_t corners = static_cast<uint32_t>(lattice.dims) + 1;
+  lattice.scatters = may_scatter && folding.IsSymmetric();
+  if (lattice.scatters) {
+    lattice.splat.clear();
+    for (uint32_t p = 0, c = 0; p < lattice.points; ++p) {
+      const float factor = folding.Of(ones[p]).after;
+      for (uint32_t k = 0; k < corners; ++k, ++c) lattice.slice[c].weight *= factor;
+    }
+    return;
+  }
+  PlanSplat(loads, at, lattice);
   for (uint32_t p = 0, c = 0; p < lattice.points; ++p) {
-    const Factors factors = FactorsFor(normalization, ones[p] * lattice_factor);
-    const float before = factors.before * keeps_small;
-    const float after = factors.after * lattice_factor / keeps_small;
+    const Factors factors = folding.Of(ones[p]);
     for (uint32_t k = 0; k < corners; ++k, ++c) {
       Corner& corner = lattice.slice[c];
-      lattice.splat[at[corner.index]++] = {p * 2, corner.weight * before};
-      corner.weight *= after;
+      lattice.splat[at[corner.index]++] = {p * 2, corner.weight * factors.before};
+      corner.weight *= factors.after;
     }
   }
-  for (size_t v = 0; v < vertices; ++v) lattice.splat[at[v] - 1].index |= 1;
+  for (size_t v = 0; v < static_cast<size_t>(lattice.vertices); ++v)
+    lattice.splat[at[v] - 1].index |= 1;
 }
 
 }  // namespace
@@ -405,7 +439,7 @@ void LatticeBuilder::Connect(const void* field_plan, VertexTableMemory<kWords>& 
 }
 
 void LatticeBuilder::Build(const float* features, int dims, int64_t points,
-                           Normalization normalization, Lattice& lattice) {
+                           Normalization normalization, bool may_scatter, Lattice& lattice) {
   if (dims < 1 || dims > kMaxDims)
     throw std::invalid_argument("features: " + std::to_string(dims) + " of them; 1 to " +
                                 std::to_string(kMaxDims) + " are possible");
@@ -430,8 +464,8 @@ void LatticeBuilder::Build(const float* features, int dims, int64_t points,
   }
   const float largest_value =
       FilterOnes(lattice, scratch_->loads, scratch_->values, scratch_->ones);
-  FoldAndMakeSplat(normalization, scratch_->ones, largest_value, scratch_->loads, scratch_->at,
-                   lattice);
+  const Folding folding(normalization, lattice, scratch_->ones, largest_value);
+  FoldAndMakeSplat(folding, may_scatter, scratch_->ones, scratch_->loads, scratch_->at, lattice);
 }
 
 }  // namespace i2crc::crf

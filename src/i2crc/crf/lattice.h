@@ -39,8 +39,8 @@ struct ChainList {
 // most 1.
 //
 // Nothing is hashed while filtering:
-//  - splatting gathers: each vertex sums its points in the order of their numbers, whatever the
-//    number of threads;
+//  - splatting gathers, so that each vertex sums its points in the order of their numbers, whatever
+//    the number of threads; or one thread scatters in that order, by slice's corners;
 //  - blurring along an axis goes over chains of neighbours in place, and never touches a vertex
 //    that has no neighbour on that axis;
 //  - vertices are numbered in the order in which the points meet them.
@@ -54,6 +54,7 @@ struct Lattice {
   int64_t vertices = 0;
 
   AlignedVector<Corner> slice;    // [points][d + 1]
+  bool scatters = false;          // slice's weights are splat's as well; splat is empty
   AlignedVector<Corner> splat;    // by vertex, then by point
   Pieces splat_pieces;            // positions in splat, each at a vertex's first corner
   Pieces splat_vertices;          // the vertices of these positions
@@ -69,9 +70,10 @@ class LatticeBuilder {
 
   // features [d][points], each already divided by its σ; finite. Throws std::invalid_argument where
   // d is not in 1 … kMaxDims, there are too many points, or the features are spread so widely that
-  // the lattice's coordinates are no exact floats.
+  // the lattice's coordinates are no exact floats. may_scatter: whether the list by vertices can be
+  // left out where slice's weights allow it.
   void Build(const float* features, int dims, int64_t points, Normalization normalization,
-             Lattice& lattice);
+             bool may_scatter, Lattice& lattice);
 
  private:
   struct Scratch;

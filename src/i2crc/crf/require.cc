@@ -17,19 +17,23 @@ void RequireSize(const char* name, size_t size, int64_t expected) {
                                                      std::to_string(expected));
 }
 
-void RequireFinite(const char* name, std::span<const float> values, bool may_be_negative) {
-  const float least = may_be_negative ? -std::numeric_limits<float>::max() : 0.0F;
+void RequireValues(const char* name, std::span<const float> values, Values allowed) {
   constexpr float kMost = std::numeric_limits<float>::max();
+  const float least = allowed == Values::kFiniteNotNegative ? 0.0F : -kMost;
+  const float most =
+      allowed == Values::kFiniteOrInfinite ? std::numeric_limits<float>::infinity() : kMost;
   // Without a way out of the loop, so that it is done many values at once. NaN is never within.
   unsigned outside = 0;
   for (const float value : values)
-    outside |= static_cast<unsigned>(!(value >= least)) | static_cast<unsigned>(!(value <= kMost));
+    outside |= static_cast<unsigned>(!(value >= least)) | static_cast<unsigned>(!(value <= most));
   if (outside == 0) return;
   for (size_t i = 0; i < values.size(); ++i) {
-    if (values[i] >= least && values[i] <= kMost) continue;
+    if (values[i] >= least && values[i] <= most) continue;
     throw std::invalid_argument(std::string(name) + ": value " + std::to_string(i) + " is " +
                                 std::to_string(values[i]) + ", expected a finite number" +
-                                (may_be_negative ? "" : " that is not negative"));
+                                (allowed == Values::kFiniteNotNegative  ? " that is not negative"
+                                 : allowed == Values::kFiniteOrInfinite ? " or +infinity"
+                                                                        : ""));
   }
 }
 

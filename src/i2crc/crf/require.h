@@ -11,7 +11,8 @@ namespace i2crc::crf {
 // hold.
 void Require(bool holds, const std::string& message);
 void RequireSize(const char* name, size_t size, int64_t expected);
-void RequireFinite(const char* name, std::span<const float> values, bool may_be_negative);
+enum class Values { kFinite, kFiniteNotNegative, kFiniteOrInfinite };  // the last: +∞, not −∞
+void RequireValues(const char* name, std::span<const float> values, Values allowed);
 // Finite, above 0, and wide enough for the lattice of values 0 … extent.
 void RequireSigma(const char* name, float sigma, int extent);
 

@@ -22,6 +22,8 @@ class ThreadTeam {
   ThreadTeam(const ThreadTeam&) = delete;
   ThreadTeam& operator=(const ThreadTeam&) = delete;
 
+  int threads() const { return static_cast<int>(threads_.size()) + 1; }
+
   // work(i) for i in 0 … count − 1, in any order and at the same time; returns when all are done.
   // work must not throw.
   template <typename Work>
