@@ -99,7 +99,9 @@ class VertexTable {
       uint32_t places = 1u << Bucket::kPlaces;
       for (uint32_t i = 0; i < Bucket::kPlaces; ++i) places |= uint32_t{bucket.keys[i] == key} << i;
       const uint32_t found = bucket.vertices[static_cast<size_t>(std::countr_zero(places))];
-      if (found != kNoVertex || bucket.used < Bucket::kPlaces) return found;
+      const uint32_t is_over =
+          uint32_t{found != kNoVertex} | uint32_t{bucket.used < Bucket::kPlaces};
+      if (is_over != 0) return found;
     }
   }
 
