@@ -15,7 +15,7 @@ Compatibility Compatibility::Matrix(std::vector<float> matrix) {
 }
 
 std::vector<float> Compatibility::Diagonal(int labels) const {
-  RequireValues("compat", values_, Values::kFinite);
+  RequireWithin("compat", values_, -kLargestWeight, kLargestWeight);
   if (kind_ == Kind::kMatrix) return {};
   if (kind_ == Kind::kPotts) return std::vector<float>(static_cast<size_t>(labels), -values_[0]);
   RequireSize("compat", values_.size(), labels);
@@ -30,7 +30,7 @@ std::vector<float> Compatibility::Symmetric(int labels) const {
     for (size_t l = 0; l < count; ++l) matrix[l * count + l] = diagonal[l];
     return matrix;
   }
-  RequireValues("compat", values_, Values::kFinite);
+  RequireWithin("compat", values_, -kLargestWeight, kLargestWeight);
   RequireSize("compat", values_.size(), int64_t{labels} * labels);
   for (size_t i = 0; i < count; ++i)
     for (size_t j = 0; j < count; ++j)

@@ -239,7 +239,11 @@ void DenseCrf::Impl::SetRows(std::span<const float> planes, float clip) {
   RequireProblem();
   const char* name = clip > 0 ? "probability" : "energy";
   RequireSize(name, planes.size(), points() * labels_);
-  RequireValues(name, planes, clip > 0 ? Values::kFiniteNotNegative : Values::kFiniteOrInfinite);
+  if (clip > 0) {
+    RequireWithin(name, planes, 0, std::numeric_limits<float>::max());
+  } else {
+    RequireWithin(name, planes, -kLargestNumber, std::numeric_limits<float>::infinity());
+  }
   const Stopwatch watch(times_.convert);
   const int width = block_kernels().floats;
   for (Block& block : blocks_) {
@@ -346,7 +350,7 @@ void DenseCrf::Impl::AddFeatures(std::span<const float> features, int dims,
   Require(dims >= 1 && dims <= kMaxDims,
           "dims: " + std::to_string(dims) + ", expected 1 to " + std::to_string(kMaxDims));
   RequireSize("features", features.size(), points() * dims);
-  RequireValues("features", features, Values::kFinite);
+  RequireWithin("features", features, -kLargestNumber, kLargestNumber);
   const Stopwatch watch(times_.build);
   const auto count = static_cast<size_t>(points());
   features_.resize(features.size());
@@ -578,7 +582,7 @@ void DenseCrf::Impl::Infer(int iterations, std::vector<double>* divergence) {
 void DenseCrf::Impl::SetMarginals(std::span<const float> marginals) {
   RequireProblem();
   RequireSize("marginals", marginals.size(), points() * labels_);
-  RequireValues("marginals", marginals, Values::kFiniteNotNegative);
+  RequireWithin("marginals", marginals, 0, 2);  // what a lattice of packed rows holds
   MakeRoom();
   const int width = block_kernels().floats;
   for (Block& block : blocks_) {

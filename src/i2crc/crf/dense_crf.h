@@ -29,7 +29,7 @@ class Compatibility {
   static Compatibility Matrix(std::vector<float> matrix);      // [L, L], row by row
 
   // The diagonal for L labels, empty where it is a true matrix. Throws std::invalid_argument named
-  // "compat" where the size does not fit L or a value is not finite.
+  // "compat" where the size does not fit L or a value is beyond ±1e9.
   std::vector<float> Diagonal(int labels) const;
   // ½(M + Mᵀ) [L, L]. Throws like Diagonal.
   std::vector<float> Symmetric(int labels) const;
@@ -76,10 +76,10 @@ class DenseCrf {
   // values.
   void Reset(int labels, int height, int width);
 
-  // energy [L, H, W], finite, or +∞ where a label cannot be.
+  // energy [L, H, W], at least −1e18; +∞ where a label cannot be.
   void SetUnary(std::span<const float> energy);
-  // −log(clip(probability, clip, 1)); probability [L, H, W], finite and ≥ 0; 0 < clip ≤ 1. Sums
-  // near 1 are enough.
+  // −log(clip(probability, clip, 1)); probability [L, H, W], finite, ≥ 0; 0 < clip ≤ 1. Sums near 1
+  // are enough.
   void SetProbability(std::span<const float> probability, float clip = 1e-5F);
 
   // Gaussian kernel over positions; σ > 0, finite, in pixels.
@@ -101,7 +101,7 @@ class DenseCrf {
   // The same step by step: Start, then Step for each iteration.
   void Start();
   void Step();
-  // Goes on from marginals [L, H, W] of the caller's, finite and ≥ 0.
+  // Goes on from marginals [L, H, W] of the caller's, 0 … 2.
   void SetMarginals(std::span<const float> marginals);
   // KL(Q) of the marginals as they are.
   double Divergence();

@@ -1,11 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "i2crc/crf/require.h"
 
+#include <array>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <stdexcept>
 
 namespace i2crc::crf {
+namespace {
+
+// Short: 0.5, 1e+18, nan, inf.
+std::string Text(float value) {
+  std::array<char, 32> text;
+  std::snprintf(text.data(), text.size(), "%g", double{value});
+  return text.data();
+}
+
+}  // namespace
 
 void Require(bool holds, const std::string& message) {
   if (!holds) throw std::invalid_argument(message);
@@ -17,11 +29,7 @@ void RequireSize(const char* name, size_t size, int64_t expected) {
                                                      std::to_string(expected));
 }
 
-void RequireValues(const char* name, std::span<const float> values, Values allowed) {
-  constexpr float kMost = std::numeric_limits<float>::max();
-  const float least = allowed == Values::kFiniteNotNegative ? 0.0F : -kMost;
-  const float most =
-      allowed == Values::kFiniteOrInfinite ? std::numeric_limits<float>::infinity() : kMost;
+void RequireWithin(const char* name, std::span<const float> values, float least, float most) {
   // Without a way out of the loop, so that it is done many values at once. NaN is never within.
   unsigned outside = 0;
   for (const float value : values)
@@ -30,10 +38,8 @@ void RequireValues(const char* name, std::span<const float> values, Values allow
   for (size_t i = 0; i < values.size(); ++i) {
     if (values[i] >= least && values[i] <= most) continue;
     throw std::invalid_argument(std::string(name) + ": value " + std::to_string(i) + " is " +
-                                std::to_string(values[i]) + ", expected a finite number" +
-                                (allowed == Values::kFiniteNotNegative  ? " that is not negative"
-                                 : allowed == Values::kFiniteOrInfinite ? " or +infinity"
-                                                                        : ""));
+                                Text(values[i]) + ", expected " + Text(least) + " to " +
+                                Text(most));
   }
 }
 

@@ -7,12 +7,16 @@
 
 namespace i2crc::crf {
 
+// Beyond it numbers mean nothing, and products and sums of them would leave the floats.
+constexpr float kLargestNumber = 1e18F;
+constexpr float kLargestWeight = 1e9F;
+
 // All throw std::invalid_argument, with the argument's name in front, where something does not
 // hold.
 void Require(bool holds, const std::string& message);
 void RequireSize(const char* name, size_t size, int64_t expected);
-enum class Values { kFinite, kFiniteNotNegative, kFiniteOrInfinite };  // the last: +∞, not −∞
-void RequireValues(const char* name, std::span<const float> values, Values allowed);
+// least ≤ value ≤ most; never NaN.
+void RequireWithin(const char* name, std::span<const float> values, float least, float most);
 // Finite, above 0, and wide enough for the lattice of values 0 … extent.
 void RequireSigma(const char* name, float sigma, int extent);
 
