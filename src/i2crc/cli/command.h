@@ -45,6 +45,7 @@ Command CamCommand();
 Command LabelCommand();
 Command TrainSegCommand();
 Command PredictCommand();
+Command CrfCommand();
 Command RefineCommand();
 Command EvalCommand();
 Command WeightsCommand();

@@ -8,7 +8,8 @@ Command PredictCommand() {
   return MakeCommand<PredictOptions>(
       {.name = "predict",
        .summary = "masks of photographs by a trained segmentation network",
-       .details = "Writes OUT/ID.png, a palette PNG with 0 for background and k + 1 for class k.",
+       .details = "Writes OUT/ID.png, a palette PNG with 0 for background and k + 1 for class k. "
+                  "With --crf the dense CRF fits the probabilities to the photograph first.",
        .positionals = {}},
       [](const PredictOptions& options, const ParsedCommandLine&, Context& context) {
         const PredictResult result = RunPredict(options, context);

@@ -140,6 +140,10 @@ void WriteGreyPng(const fs::path& path, const ImageU8& grey) {
   WriteFileAtomically(path, internal::EncodePng(grey, nullptr, path.string()));
 }
 
+void WriteGreyPng(const fs::path& path, const Image<uint16_t>& grey) {
+  WriteFileAtomically(path, internal::EncodePng(grey, path.string()));
+}
+
 void WriteRgbPng(const fs::path& path, const ImageU8& rgb) {
   ENSURE(rgb.channels() == 3, "{}: {} channels", path.string(), rgb.channels());
   WriteFileAtomically(path, internal::EncodePng(rgb, nullptr, path.string()));

@@ -49,6 +49,8 @@ ImageU8 DecodeMask(std::span<const uint8_t> bytes, const std::string& name);
 
 // Whole files or none (core/atomic_file.h). Bytes depend on the pixels alone.
 void WriteGreyPng(const std::filesystem::path& path, const ImageU8& grey);
+// Indices that 8 bits cannot hold, as 16-bit grey.
+void WriteGreyPng(const std::filesystem::path& path, const Image<uint16_t>& grey);
 void WriteRgbPng(const std::filesystem::path& path, const ImageU8& rgb);
 // All 256 palette entries are written.
 void WriteMaskPng(const std::filesystem::path& path, const ImageU8& mask, const Palette& palette);

@@ -333,6 +333,23 @@ TEST(Writers, KeepEveryPixel) {
   }
 }
 
+TEST(Writers, SixteenBitsStandWithTheHighByteFirst) {
+  const TempDir dir;
+  Image<uint16_t> grey(3, 70, 1);
+  std::string samples;
+  for (size_t i = 0; i < grey.size(); ++i) {
+    grey.values()[i] = static_cast<uint16_t>(i * 40503 % 65536);
+    samples += static_cast<char>(grey.values()[i] >> 8);
+    samples += static_cast<char>(grey.values()[i] & 0xff);
+  }
+  WriteGreyPng(dir / "wide.png", grey);
+  EXPECT_EQ(testing::PlainPngSamples(ReadBytes(dir / "wide.png")), samples);
+  const ImageHeader header = ReadImageHeader(dir / "wide.png");
+  EXPECT_EQ(header.height, 3);
+  EXPECT_EQ(header.width, 70);
+  EXPECT_EQ(header.channels, 1);
+}
+
 TEST(Writers, BytesDependOnPixelsAlone) {
   TempDir folder;
   const ImageU8 mask = Noise(33, 21, 1);

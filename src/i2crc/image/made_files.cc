@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <stdexcept>
+#include <string_view>
 
 namespace i2crc::testing {
 namespace {
@@ -21,6 +22,13 @@ std::vector<jpeg_scan_info> HundredsOfScans() {
 void AppendPng(png_structp png, png_bytep bytes, size_t count) {
   static_cast<std::string*>(png_get_io_ptr(png))
       ->append(reinterpret_cast<const char*>(bytes), count);
+}
+
+void TakePng(png_structp png, png_bytep to, size_t count) {
+  auto* left = static_cast<std::string_view*>(png_get_io_ptr(png));
+  if (count > left->size()) png_error(png, "too short");
+  left->copy(reinterpret_cast<char*>(to), count);
+  left->remove_prefix(count);
 }
 
 void Flush(png_structp) {}
@@ -139,6 +147,20 @@ std::string MakePng(const ImageU8& image, const PngOptions& options) {
     rows.emplace_back(reinterpret_cast<const char*>(image.row(y)),
                       static_cast<size_t>(image.width()) * static_cast<size_t>(image.channels()));
   return MakePng(image.width(), rows, options);
+}
+
+std::string PlainPngSamples(const std::string& bytes) {
+  png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, nullptr, OnPngError, nullptr);
+  png_infop info = png_create_info_struct(png);
+  std::string_view left = bytes;
+  png_set_read_fn(png, &left, TakePng);
+  png_read_png(png, info, PNG_TRANSFORM_IDENTITY, nullptr);
+  std::string samples;
+  for (png_uint_32 y = 0; y < png_get_image_height(png, info); ++y)
+    samples.append(reinterpret_cast<const char*>(png_get_rows(png, info)[y]),
+                   png_get_rowbytes(png, info));
+  png_destroy_read_struct(&png, &info, nullptr);
+  return samples;
 }
 
 std::string TiffOrientation(int orientation, bool big_endian) {

@@ -47,6 +47,9 @@ struct PngOptions {
 std::string MakePng(int width, const std::vector<std::string>& rows, const PngOptions& options);
 std::string MakePng(const ImageU8& image, const PngOptions& options);
 
+// The rows, one behind the other, of packed samples as a PNG stores them, by plain libpng.
+std::string PlainPngSamples(const std::string& bytes);
+
 // A TIFF block with nothing but an orientation.
 std::string TiffOrientation(int orientation, bool big_endian);
 // The same as a JPEG's APP1 holds it.

@@ -188,12 +188,18 @@ void OnWrite(png_structp png, png_bytep bytes, size_t count) {
 
 void OnFlush(png_structp) {}
 
-bool WriteAll(png_structp png, png_infop info, const ImageU8* image, const png_color* palette,
-              png_bytepp rows, std::string* out) {
+// Pixels as a file has them.
+struct StoredPixels {
+  int width;
+  int height;
+  int depth;  // bits a channel
+  int type;   // PNG_COLOR_TYPE_…
+  std::vector<png_bytep> rows;
+};
+
+bool WriteAll(png_structp png, png_infop info, StoredPixels* pixels, const png_color* palette,
+              std::string* out) {
   if (setjmp(png_jmpbuf(png)) != 0) return false;
-  const int type = palette != nullptr       ? PNG_COLOR_TYPE_PALETTE
-                   : image->channels() == 3 ? PNG_COLOR_TYPE_RGB
-                                            : PNG_COLOR_TYPE_GRAY;
   png_set_write_fn(png, out, OnWrite, OnFlush);
   png_set_user_limits(png, kMaxSide, kMaxSide);
   // Fixed, so that bytes depend on the pixels alone. Level 4 is within a few percent of 6 at a
@@ -201,14 +207,25 @@ bool WriteAll(png_structp png, png_infop info, const ImageU8* image, const png_c
   png_set_compression_level(png, 4);
   png_set_compression_buffer_size(png, 1 << 16);
   png_set_filter(png, PNG_FILTER_TYPE_BASE, palette != nullptr ? PNG_FILTER_NONE : PNG_FILTER_UP);
-  png_set_IHDR(png, info, static_cast<png_uint_32>(image->width()),
-               static_cast<png_uint_32>(image->height()), 8, type, PNG_INTERLACE_NONE,
-               PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  png_set_IHDR(png, info, static_cast<png_uint_32>(pixels->width),
+               static_cast<png_uint_32>(pixels->height), pixels->depth, pixels->type,
+               PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
   if (palette != nullptr) png_set_PLTE(png, info, palette, 256);
   png_write_info(png, info);
-  png_write_image(png, rows);
+  png_write_image(png, pixels->rows.data());
   png_write_end(png, nullptr);
   return true;
+}
+
+std::string Encode(StoredPixels pixels, const png_color* palette, const std::string& name) {
+  std::string out;
+  Message message;
+  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &message, OnError, OnWarning);
+  png_infop info = png == nullptr ? nullptr : png_create_info_struct(png);
+  const bool done = info != nullptr && WriteAll(png, info, &pixels, palette, &out);
+  png_destroy_write_struct(&png, &info);
+  if (!done) Fail("{}: cannot encode PNG: {}", name, message.text.data());
+  return out;
 }
 
 }  // namespace
@@ -246,19 +263,30 @@ std::string EncodePng(const ImageU8& image, const Palette* palette, const std::s
     std::transform(palette->begin(), palette->end(), colours.begin(), [](const auto& colour) {
       return png_color{colour[0], colour[1], colour[2]};
     });
-  std::vector<png_bytep> rows;
+  const int type = palette != nullptr      ? PNG_COLOR_TYPE_PALETTE
+                   : image.channels() == 3 ? PNG_COLOR_TYPE_RGB
+                                           : PNG_COLOR_TYPE_GRAY;
+  StoredPixels pixels{image.width(), image.height(), 8, type, {}};
   for (int y = 0; y < image.height(); ++y)
-    rows.push_back(const_cast<png_bytep>(image.row(y)));  // libpng's signature; it only reads
-  std::string out;
-  Message message;
-  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &message, OnError, OnWarning);
-  png_infop info = png == nullptr ? nullptr : png_create_info_struct(png);
-  const bool done =
-      info != nullptr &&
-      WriteAll(png, info, &image, palette == nullptr ? nullptr : colours.data(), rows.data(), &out);
-  png_destroy_write_struct(&png, &info);
-  if (!done) Fail("{}: cannot encode PNG: {}", name, message.text.data());
-  return out;
+    pixels.rows.push_back(
+        const_cast<png_bytep>(image.row(y)));  // libpng's signature; it only reads
+  return Encode(std::move(pixels), palette == nullptr ? nullptr : colours.data(), name);
+}
+
+std::string EncodePng(const Image<uint16_t>& grey, const std::string& name) {
+  ENSURE(!grey.empty() && grey.channels() == 1, "{}: 16-bit PNG of {}x{}x{}", name, grey.height(),
+         grey.width(), grey.channels());
+  // The high byte comes first, whatever the machine has.
+  std::vector<png_byte> bytes;
+  bytes.reserve(2 * grey.size());
+  for (const uint16_t value : grey.values()) {
+    bytes.push_back(static_cast<png_byte>(value >> 8));
+    bytes.push_back(static_cast<png_byte>(value & 0xff));
+  }
+  StoredPixels pixels{grey.width(), grey.height(), 16, PNG_COLOR_TYPE_GRAY, {}};
+  for (size_t y = 0; y < static_cast<size_t>(grey.height()); ++y)
+    pixels.rows.push_back(&bytes[2 * y * static_cast<size_t>(grey.width())]);
+  return Encode(std::move(pixels), nullptr, name);
 }
 
 }  // namespace i2crc::internal

@@ -24,5 +24,7 @@ ImageU8 DecodePngIndices(std::span<const uint8_t> bytes, const std::string& name
 
 // A PNG file of 1 channel, of 1 channel with a palette, or of 3 channels.
 std::string EncodePng(const ImageU8& image, const Palette* palette, const std::string& name);
+// A PNG file of 16-bit grey.
+std::string EncodePng(const Image<uint16_t>& grey, const std::string& name);
 
 }  // namespace i2crc::internal

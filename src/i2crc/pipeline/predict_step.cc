@@ -3,13 +3,21 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cstring>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/image/overlay.h"
 #include "i2crc/nn/checkpoint.h"
+#include "i2crc/pipeline/crf_inference.h"
+#include "i2crc/pipeline/crf_step.h"
+#include "i2crc/pipeline/finish_queue.h"
 #include "i2crc/pipeline/image_set.h"
 #include "i2crc/pipeline/inference.h"
 #include "i2crc/pipeline/item_loop.h"
@@ -35,6 +43,10 @@ at::Tensor Probabilities(Network& network, const ImageF32& normalised, const std
       .contiguous();
 }
 
+std::span<const float> Values(const at::Tensor& probabilities) {
+  return {probabilities.data_ptr<float>(), static_cast<size_t>(probabilities.numel())};
+}
+
 ImageU8 ArgMax(const at::Tensor& probabilities) {
   // uint8 is enough: a network has at most 255 labels, and 255 itself means ignored.
   const at::Tensor labels = probabilities.argmax(0).to(at::kByte).contiguous();
@@ -43,23 +55,98 @@ ImageU8 ArgMax(const at::Tensor& probabilities) {
   return mask;
 }
 
-void WriteProbabilities(const std::filesystem::path& path, const at::Tensor& probabilities) {
+void WriteProbabilities(const std::filesystem::path& path, const std::vector<int64_t>& shape,
+                        std::span<const float> values) {
   TensorMap stored;
-  stored.Add("probability", Tensor::F16FromF32(probabilities.sizes().vec(),
-                                               {probabilities.data_ptr<float>(),
-                                                static_cast<size_t>(probabilities.numel())}));
+  stored.Add("probability", Tensor::F16FromF32(shape, values));
   WriteSafetensors(path, stored);
 }
 
 // The mask comes last: where it is, the rest is too.
 void WritePrediction(const PredictOptions& options, const std::string& id, const ImageU8& rgb,
-                     const at::Tensor& probabilities) {
-  const ImageU8 mask = ArgMax(probabilities);
+                     const ImageU8& mask, const std::vector<int64_t>& shape,
+                     std::span<const float> probabilities) {
   if (options.probabilities)
-    WriteProbabilities(OutputPath(options.out, id, ".safetensors"), probabilities);
+    WriteProbabilities(OutputPath(options.out, id, ".safetensors"), shape, probabilities);
   if (options.overlay)
     WriteJpeg(OutputPath(options.out, id, "_overlay.jpg"), Overlay(rgb, mask, VocPalette()));
   WriteMaskPng(OutputPath(options.out, id, ".png"), mask, VocPalette());
+}
+
+// What is made of a photograph's probabilities: files, after the CRF where it is asked for.
+class PredictionWriter {
+ public:
+  // images: how many there will be.
+  PredictionWriter(const PredictOptions& options, size_t images)
+      : options_(options),
+        threads_(static_cast<int>(
+            std::min<size_t>(static_cast<size_t>(ThreadCount(options.items.threads)), images))),
+        queue_(options.use_crf && threads_ > 1 ? threads_ : 0, threads_ + 1) {
+    // Threads that no image is left for help with the others.
+    if (options.use_crf)
+      runner_.emplace(Resolve(options.crf), ThreadCount(options.items.threads) / threads_);
+  }
+
+  void Write(const CheckedImage& image, const ImageU8& rgb, const at::Tensor& probabilities) {
+    if (!runner_) {
+      WritePrediction(options_, image.id, rgb, ArgMax(probabilities), probabilities.sizes().vec(),
+                      Values(probabilities));
+      return;
+    }
+    queue_.Submit([this, &image, rgb, probabilities] { WriteRefined(image, rgb, probabilities); });
+  }
+  // Everything that was given to Write is written.
+  void Finish() { queue_.Finish(); }
+
+ private:
+  void WriteRefined(const CheckedImage& image, const ImageU8& rgb,
+                    const at::Tensor& probabilities) {
+    const CrfUnary unary{CrfUnary::Kind::kProbability, Values(probabilities),
+                         static_cast<int>(probabilities.size(0))};
+    const CrfOutput output =
+        runner_->Run(unary, rgb, image.tags, options_.probabilities, image.photograph.string());
+    ImageU8 mask(rgb.height(), rgb.width(), 1);
+    std::transform(output.mask.values().begin(), output.mask.values().end(), mask.values().begin(),
+                   [](uint16_t label) { return static_cast<uint8_t>(label); });
+    WritePrediction(options_, image.id, rgb, mask, probabilities.sizes().vec(), output.marginals);
+  }
+
+  const PredictOptions& options_;
+  const int threads_;
+  std::optional<CrfRunner> runner_;
+  FinishQueue queue_;  // last, so that its threads end first
+};
+
+std::vector<ListedImage> ImagesOf(const PredictOptions& options, const ClassNames& classes) {
+  if (options.list.empty()) return ListFolder(options.images);
+  if (!options.use_crf || Resolve(options.crf).labels != CrfLabels::kTags)
+    return ReadImageIds(options.list);
+  const std::vector<ListedImage> images = ReadImageList(options.list, classes);
+  CheckTagsAreThere(images, options.list);
+  return images;
+}
+
+// What can be told of the CRF's options before the network is loaded.
+void CheckCrfOptions(const PredictOptions& options, Context& context) {
+  if (!options.use_crf) {
+    if (options.crf != CrfOptions())
+      context.log().warn("options of the CRF have no effect without --crf");
+    return;
+  }
+  if (Resolve(options.crf).labels == CrfLabels::kTags && options.list.empty())
+    Fail("--crf-labels tags goes by the tags of --list, which is missing");
+}
+
+std::vector<CheckedImage> CheckCrfSizes(std::vector<CheckedImage> images, int labels,
+                                        OnError on_error, Context& context) {
+  std::vector<CheckedImage> fit;
+  for (CheckedImage& image : images)
+    TryItem(context, on_error, [&] {
+      CheckCrfSize(labels, image.height, image.width, image.photograph.string());
+      fit.push_back(std::move(image));
+    });
+  if (fit.empty()) Fail("no image is small enough for the CRF");
+  return fit;
 }
 
 }  // namespace
@@ -76,10 +163,13 @@ void Describe(PredictOptions& o, OptionSet& set) {
       .Value("FILE")
       .Group("Data");
   set.Add("probabilities", &o.probabilities,
-          "Also write ID.safetensors with every label's probability")
+          "Also write ID.safetensors with every label's probability, or with --crf its marginal")
       .Group("Output");
   set.Add("overlay", &o.overlay, "Also write ID_overlay.jpg, the mask over the photograph")
       .Group("Output");
+  set.Add("crf", &o.use_crf, "Refine the probabilities on the photograph by the dense CRF")
+      .Group("CRF");
+  Describe(o.crf, set);
   Describe(o.items, set);
   Describe(o.compute, set);
 }
@@ -87,12 +177,16 @@ void Describe(PredictOptions& o, OptionSet& set) {
 PredictResult RunPredict(const PredictOptions& options, Context& context) {
   CheckFolder(options.images, "--images");
   CheckOutFolder(options.out, {{"--images", &options.images}});
+  CheckCrfOptions(options, context);
   PrepareCompute(options.compute, options.items.threads, context);
   const LoadedNetwork loaded =
       LoadNetwork(options.checkpoint, NetworkKind::kSegmentation, options.classes, options.compute);
-  const auto list = options.list.empty() ? ListFolder(options.images) : ReadImageIds(options.list);
-  const auto images =
-      CheckImages(list, {.images = options.images}, options.items.policy(), context);
+  auto images = CheckImages(ImagesOf(options, loaded.info.classes), {.images = options.images},
+                            options.items.policy(), context);
+  if (options.use_crf)
+    images = CheckCrfSizes(std::move(images), loaded.info.classes.count() + 1,
+                           options.items.policy(), context);
+  PredictionWriter writer(options, images.size());
 
   context.WorkBegins();
   MakeFolder(options.out);
@@ -118,11 +212,18 @@ PredictResult RunPredict(const PredictOptions& options, Context& context) {
               });
             });
             if (!made) return;
-            WritePrediction(options, image.id, input.rgb, probabilities);
+            writer.Write(image, input.rgb, probabilities);
             ++result.images;
           }};
-  ForEachItem("predict", static_cast<int64_t>(images.size()), options.compute.loader_threads,
-              options.items.policy(), work, context);
+  try {
+    ForEachItem("predict", static_cast<int64_t>(images.size()), options.compute.loader_threads,
+                options.items.policy(), work, context);
+  } catch (...) {
+    // What was predicted before is written, and where that fails it is what comes up.
+    writer.Finish();
+    throw;
+  }
+  writer.Finish();
   return result;
 }
 

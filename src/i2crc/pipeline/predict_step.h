@@ -6,14 +6,19 @@
 #include "i2crc/core/context.h"
 #include "i2crc/options/option_set.h"
 #include "i2crc/pipeline/common_options.h"
+#include "i2crc/pipeline/crf_options.h"
 
 namespace i2crc {
 
-// Prediction of stage 4 of ALGORITHM.md: whole photographs, logits enlarged, softmax, argmax.
+// Prediction of stage 4 of ALGORITHM.md: whole photographs, logits enlarged, softmax, the dense CRF
+// where it is asked for, argmax.
 struct PredictOptions {
   std::filesystem::path checkpoint, images, list, out, classes;
-  bool probabilities = false;  // also ID.safetensors: `probability`, f16 [C+1, H, W]
-  bool overlay = false;        // also ID_overlay.jpg: the mask laid over the photograph
+  // Also ID.safetensors: `probability`, f16 [C+1, H, W]; after the CRF its marginals.
+  bool probabilities = false;
+  bool overlay = false;  // also ID_overlay.jpg: the mask laid over the photograph
+  bool use_crf = false;
+  CrfOptions crf;
   ItemOptions items;
   ComputeOptions compute;
 };
@@ -23,7 +28,8 @@ struct PredictResult {
   int64_t images = 0;
 };
 
-// Writes OUT/ID.png for every image of the list, or of the folder where there is no list.
+// Writes OUT/ID.png for every image of the list, or of the folder where there is no list. The CRF
+// works on threads of its own beside the network; files do not depend on the number of threads.
 PredictResult RunPredict(const PredictOptions& options, Context& context);
 
 }  // namespace i2crc

@@ -8,6 +8,8 @@
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/checksum.h"
 #include "i2crc/data/image_list.h"
+#include "i2crc/pipeline/crf_inference.h"
+#include "i2crc/pipeline/crf_step.h"
 #include "i2crc/pipeline/image_set.h"
 #include "i2crc/pipeline/network_setup.h"
 #include "i2crc/pipeline/run_stages.h"
@@ -34,6 +36,7 @@ void Fill(Options& options, const TomlFile& file, const std::vector<std::string>
   take("on-error", run.items.on_error);
   take("device", run.compute.device);
   take("precision", run.compute.precision);
+  take("crf", run.use_crf);
   take("loader-threads", run.compute.loader_threads);
   Json paths = Json::object();
   for (const Option& option : set.options())
@@ -46,6 +49,21 @@ void Fill(Options& options, const TomlFile& file, const std::vector<std::string>
         Fail("{}: [{}] {} is decided by the run; set it under [run] or leave it out",
              file.path().string(), section, option.name());
   }
+}
+
+// [crf] holds for both predictions, [predict] overrides it.
+void FillPredictions(RunConfiguration& c, const TomlFile& file) {
+  OptionSet set;
+  Describe(c.crf, set);
+  file.Apply("crf", set);
+  for (PredictOptions* predict : {&c.predict_train, &c.predict_val}) {
+    predict->crf = c.crf;
+    Fill(*predict, file, {"predict"}, c.run);
+    // Without it its settings decide nothing, and are nothing to do the stage over for.
+    if (!predict->use_crf) predict->crf = {};
+  }
+  // The tags of the images to be scored at the end are what a network does not know.
+  if (c.predict_val.crf.labels == "tags") c.predict_val.crf.labels = "all";
 }
 
 void JoinFolders(RunConfiguration& c) {
@@ -162,6 +180,17 @@ void CheckListedImages(const RunConfiguration& c, Context& context) {
   }
 }
 
+void CheckCrf(const RunConfiguration& c) {
+  for (const PredictOptions* predict : {&c.predict_train, &c.predict_val}) {
+    if (!predict->use_crf) continue;
+    const CrfSettings settings = Resolve(predict->crf);
+    const CrfRunner on_this_machine(settings, 1);
+    if (settings.labels == CrfLabels::kTags)
+      CheckTagsAreThere(ReadImageList(c.run.train, ClassNames::ReadOrVoc(c.run.classes)),
+                        c.run.train);
+  }
+}
+
 void CheckNetworks(const RunConfiguration& c, const std::vector<Stage>& stages) {
   for (const ComputeOptions* compute :
        {&c.train_cls.compute, &c.cam.compute, &c.train_seg_1.compute, &c.train_seg_2.compute,
@@ -192,6 +221,8 @@ void Describe(RunOptions& o, OptionSet& set) {
   set.Add("classes", &o.classes, "Class names, one a line; default: VOC's twenty")
       .Value("FILE")
       .Group("Data");
+  set.Add("crf", &o.use_crf, "The dense CRF over the predictions of both networks; [crf] sets it")
+      .Group("Stages");
   set.Add("from", &o.from, "First stage to look at; those before it must be done")
       .Value("STAGE")
       .Group("Stages");
@@ -219,8 +250,7 @@ RunConfiguration ReadRunConfiguration(const TomlFile& file, const RunOptions& ru
   Fill(c.label, file, {"label"}, run);
   Fill(c.train_seg_1, file, {"train-seg", "train-seg-1"}, run, {"weights"});
   Fill(c.train_seg_2, file, {"train-seg", "train-seg-2"}, run, {"weights"});
-  Fill(c.predict_train, file, {"predict"}, run);
-  Fill(c.predict_val, file, {"predict"}, run);
+  FillPredictions(c, file);
   Fill(c.refine, file, {"refine"}, run);
   Fill(c.eval, file, {"eval"}, run);
   JoinFolders(c);
@@ -257,6 +287,7 @@ nlohmann::ordered_json DescribeRun(const RunConfiguration& c) {
   add("label", c.label);
   add("train-seg-1", c.train_seg_1);
   add("train-seg-2", c.train_seg_2);
+  if (c.predict_train.use_crf) add("crf", c.predict_train.crf);
   add("predict", c.predict_val);
   add("refine", c.refine);
   add("eval", c.eval);
@@ -280,6 +311,7 @@ void CheckRun(const RunConfiguration& c, const std::vector<Stage>& stages, Conte
   CheckFolder(c.run.images, "[run] images");
   if (!c.run.truth.empty()) CheckFolder(c.run.truth, "[run] truth");
   CheckOutFolder(c.run.out, {});
+  CheckCrf(c);
   CheckSaliency(c, stages);
   CheckListedImages(c, context);
   CheckNetworks(c, stages);

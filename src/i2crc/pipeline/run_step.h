@@ -25,6 +25,7 @@ namespace i2crc {
 struct RunOptions {
   std::filesystem::path out, images, saliency, train, val, truth, classes;
   uint64_t seed = 1;
+  bool use_crf = true;  // over the predictions of both networks
   std::string from, to;
   bool dry_run = false;
   ItemOptions items;
@@ -41,6 +42,7 @@ struct RunConfiguration {
   CamOptions cam;
   LabelOptions label;
   TrainSegOptions train_seg_1, train_seg_2;
+  CrfOptions crf;  // [crf], for both predictions
   PredictOptions predict_train, predict_val;
   RefineOptions refine;
   EvalOptions eval;
