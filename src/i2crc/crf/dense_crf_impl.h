@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What dense_crf.cc, which poses problems and hands over results, and mean_field.cc, which solves
+// them, share.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "i2crc/crf/aligned_vector.h"
+#include "i2crc/crf/dense_crf.h"
+#include "i2crc/crf/kernels.h"
+#include "i2crc/crf/lattice.h"
+#include "i2crc/crf/require.h"
+#include "i2crc/crf/thread_team.h"
+
+namespace i2crc::crf {
+
+// Points, or runs of them, that are worked on in one piece.
+constexpr int64_t kPointsAtOnce = 4096;
+constexpr int64_t kRunsAtOnce = kPointsAtOnce / kLanePoints;
+
+// Pixels that stand together in the image and among the points.
+struct Run {
+  int64_t pixel;
+  int64_t point;
+  int count;
+};
+
+// Adds the time since its birth to a sum.
+class Stopwatch {
+ public:
+  explicit Stopwatch(double& sum) : sum_(sum) {}
+  ~Stopwatch() {
+    sum_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  double& sum_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+struct Block {
+  int first_label;
+  int labels;
+  // By point, rows of BlockKernels::floats but for the marginals, whose rows have its bytes.
+  AlignedVector<float> negative_unary;
+  AlignedVector<std::byte> marginals;
+  AlignedVector<float> energies;  // negative; marginals where they are handed over
+  AlignedVector<float> messages;  // only for matrices
+};
+
+struct Term {
+  std::shared_ptr<const Lattice> lattice;
+  std::vector<float> diagonal;               // [L], empty for a matrix
+  std::vector<float> matrix;                 // [L, L], symmetric
+  std::vector<AlignedVector<float>> factor;  // by block, [floats]: −diagonal, or 1
+};
+
+// A Gaussian term's lattice knows nothing of an image but its size.
+struct KeptGaussian {
+  int height;
+  int width;
+  float sigma_x;
+  float sigma_y;
+  Normalization normalization;
+  std::shared_ptr<const Lattice> lattice;
+};
+
+class DenseCrf::Impl {
+ public:
+  explicit Impl(const DenseCrfOptions& options)
+      : options_(options),
+        kernels_(KernelsFor(options.instruction_set)),
+        team_(CoresIfZero(options.threads)),
+        builder_(kernels_, team_) {
+    Require(options.precision != Precision::kPacked || kernels_.has_packed,
+            std::string("precision: packed needs another instruction set than ") +
+                NameOf(kernels_.instruction_set));
+  }
+
+  void Reset(int labels, int height, int width);
+  void SetRows(std::span<const float> planes, float clip);
+  void AddGaussian(float sigma_x, float sigma_y, const Compatibility& compatibility,
+                   Normalization normalization);
+  void AddBilateral(float sigma_x, float sigma_y, const std::array<float, 3>& sigma_rgb,
+                    std::span<const uint8_t> rgb, const Compatibility& compatibility,
+                    Normalization normalization);
+  void AddFeatures(std::span<const float> features, int dims, const Compatibility& compatibility,
+                   Normalization normalization);
+  void Infer(int iterations, std::vector<double>* divergence);
+  void Start();
+  void Step();
+  void SetMarginals(std::span<const float> marginals);
+  double Divergence();
+  void Marginals(std::span<float> marginals);
+  void ArgMax(std::span<int32_t> labels);
+  void RequireProblem() const {
+    if (labels_ == 0) throw std::logic_error("DenseCrf: Reset comes first");
+  }
+
+  int labels_ = 0;
+  int height_ = 0;
+  int width_ = 0;
+  DenseCrfTimes times_;
+  std::vector<Term> terms_;
+
+ private:
+  int64_t points() const { return int64_t{height_} * width_; }
+  const BlockKernels& block_kernels() const {
+    return kernels_.block(std::min(labels_, labels_of_a_block()), storage_);
+  }
+  int labels_of_a_block() const {
+    return storage_ == Storage::kPacked ? kPackedLabels : kSingleLabels;
+  }
+  // Whether one thread works on sums that need no packing.
+  bool may_scatter() const { return team_.threads() == 1 && storage_ == Storage::kSingle; }
+  bool has_matrix() const {
+    return std::any_of(terms_.begin(), terms_.end(),
+                       [](const Term& term) { return term.diagonal.empty(); });
+  }
+  size_t floats_of_points() const { return static_cast<size_t>(points() * block_kernels().floats); }
+  template <typename Work>
+  void ForPoints(const Work& work);
+  template <typename Work>
+  void ForRuns(const Work& work);
+  std::shared_ptr<Lattice> FreeLattice();
+  void AddTerm(std::shared_ptr<const Lattice> lattice, const Compatibility& compatibility);
+  void MakeRoom();
+  void Filter(const Term& term, const Block& block, AlignedVector<std::byte>& values);
+  void Splat(const Lattice& lattice, const Block& block, AlignedVector<std::byte>& values);
+  void Blur(const Lattice& lattice, AlignedVector<std::byte>& values);
+  SlicedTerm Sliced(size_t term, size_t block) const;
+  void StepFused();
+  bool ScattersAll() const;
+  void InferScattering(int iterations);
+  void Scatter(Block& block, bool is_last);
+  void ComputeEnergies();
+  void ApplyMatrix(const std::vector<float>& matrix, int64_t begin, int64_t end);
+  double DivergenceOfEnergies();
+  template <typename EnergiesOf>
+  void Softmax(const EnergiesOf& energies_of);
+
+  DenseCrfOptions options_;
+  const Kernels& kernels_;
+  ThreadTeam team_;
+  LatticeBuilder builder_;
+  std::vector<Run> runs_;
+  std::vector<Block> blocks_;
+  std::vector<AlignedVector<std::byte>> values_;       // by term, [vertices] rows
+  std::vector<AlignedVector<std::byte>> next_values_;  // of the iteration to come
+  std::vector<std::shared_ptr<Lattice>> lattices_;     // whose memory is used again
+  std::vector<KeptGaussian> gaussians_;                // the last used first
+  AlignedVector<float> features_;
+  // Of the passes, kept so that an iteration allocates nothing.
+  std::vector<SlicedTerm> sliced_;
+  std::vector<SplattedTerm> splatted_;
+  std::vector<const float*> energies_of_blocks_;
+  std::vector<void*> marginals_of_blocks_;
+  std::vector<double> parts_;
+  Storage storage_ = Storage::kSingle;
+  bool has_unary_ = false;
+  bool has_marginals_ = false;
+};
+
+template <typename Work>
+void DenseCrf::Impl::ForPoints(const Work& work) {
+  const int64_t pieces = (points() + kPointsAtOnce - 1) / kPointsAtOnce;
+  team_.ForEach(pieces, [&](int64_t i) {
+    work(i * kPointsAtOnce, std::min(points(), (i + 1) * kPointsAtOnce));
+  });
+}
+
+template <typename Work>
+void DenseCrf::Impl::ForRuns(const Work& work) {
+  const auto count = static_cast<int64_t>(runs_.size());
+  team_.ForEach((count + kRunsAtOnce - 1) / kRunsAtOnce, [&](int64_t i) {
+    const int64_t end = std::min(count, (i + 1) * kRunsAtOnce);
+    for (int64_t r = i * kRunsAtOnce; r < end; ++r) work(runs_[static_cast<size_t>(r)]);
+  });
+}
+
+}  // namespace i2crc::crf
