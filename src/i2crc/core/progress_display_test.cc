@@ -169,12 +169,20 @@ class OnTerminal : public ::testing::Test {
     size.ws_col = columns;
     ioctl(main_, TIOCSWINSZ, &size);
   }
-  // What was written since the last call.
+  // What was written since the last call. It arrives when the kernel finds the time, so it is read
+  // up to a mark.
   std::string Text() {
-    fcntl(main_, F_SETFL, O_NONBLOCK);
-    std::string text(65536, '\0');
-    const ssize_t got = read(main_, text.data(), text.size());
-    text.resize(got > 0 ? static_cast<size_t>(got) : 0);
+    constexpr char kMark = '\x02';
+    std::fputc(kMark, out_);
+    std::fflush(out_);
+    std::string text;
+    while (!text.ends_with(kMark)) {
+      std::array<char, 4096> block;
+      const ssize_t got = read(main_, block.data(), block.size());
+      if (got <= 0) break;
+      text.append(block.data(), static_cast<size_t>(got));
+    }
+    if (text.ends_with(kMark)) text.pop_back();
     return text;
   }
 
