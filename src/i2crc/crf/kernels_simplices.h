@@ -35,7 +35,9 @@ I2CRC_CRF_INLINE void Simplices(const float* features, int64_t stride, int dims_
   I rank[kMax + 1];
   I total{};
   for (int i = 0; i <= d; ++i) {
-    const F v = per_side * elevated[i];
+    // What is further out is refused later; here it must only stay an integer.
+    constexpr float kFar = 8388608.0F;
+    const F v = -Max(-Max(per_side * elevated[i], F{} - kFar), F{} - kFar);
     I down_cell = __builtin_convertvector(v, I);
     down_cell += __builtin_convertvector(down_cell, F) > v;  // towards −∞: true is −1
     const F whole = __builtin_convertvector(down_cell, F);
