@@ -113,19 +113,18 @@ I2CRC_CRF_INLINE Float<kLanes> Exp(Float<kLanes> x) {
 // Each lane with the one whose number differs in the bit kStep.
 template <int kStep>
 I2CRC_CRF_INLINE Float<4> Exchanged(Float<4> v) {
-  return __builtin_shuffle(v, Int<4>{0 ^ kStep, 1 ^ kStep, 2 ^ kStep, 3 ^ kStep});
+  return __builtin_shufflevector(v, v, 0 ^ kStep, 1 ^ kStep, 2 ^ kStep, 3 ^ kStep);
 }
 template <int kStep>
 I2CRC_CRF_INLINE Float<8> Exchanged(Float<8> v) {
-  return __builtin_shuffle(v, Int<8>{0 ^ kStep, 1 ^ kStep, 2 ^ kStep, 3 ^ kStep, 4 ^ kStep,
-                                     5 ^ kStep, 6 ^ kStep, 7 ^ kStep});
+  return __builtin_shufflevector(v, v, 0 ^ kStep, 1 ^ kStep, 2 ^ kStep, 3 ^ kStep, 4 ^ kStep,
+                                 5 ^ kStep, 6 ^ kStep, 7 ^ kStep);
 }
 template <int kStep>
 I2CRC_CRF_INLINE Float<16> Exchanged(Float<16> v) {
-  return __builtin_shuffle(
-      v, Int<16>{0 ^ kStep, 1 ^ kStep, 2 ^ kStep, 3 ^ kStep, 4 ^ kStep, 5 ^ kStep, 6 ^ kStep,
-                 7 ^ kStep, 8 ^ kStep, 9 ^ kStep, 10 ^ kStep, 11 ^ kStep, 12 ^ kStep, 13 ^ kStep,
-                 14 ^ kStep, 15 ^ kStep});
+  return __builtin_shufflevector(v, v, 0 ^ kStep, 1 ^ kStep, 2 ^ kStep, 3 ^ kStep, 4 ^ kStep,
+                                 5 ^ kStep, 6 ^ kStep, 7 ^ kStep, 8 ^ kStep, 9 ^ kStep, 10 ^ kStep,
+                                 11 ^ kStep, 12 ^ kStep, 13 ^ kStep, 14 ^ kStep, 15 ^ kStep);
 }
 // The greatest of each group of kGroup lanes, or their sum, in every lane of the group.
 template <int kGroup, int kLanes>
