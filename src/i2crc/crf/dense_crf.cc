@@ -12,25 +12,8 @@
 namespace i2crc::crf {
 namespace {
 
-// Points are numbered by square tiles, so that those that share vertices stand together.
-constexpr int kTileSide = kLanePoints;
 // Sizes for which Gaussian lattices are kept.
 constexpr size_t kGaussiansKept = 8;
-
-std::vector<Run> TileRuns(int height, int width) {
-  std::vector<Run> runs;
-  runs.reserve(static_cast<size_t>(height) *
-               static_cast<size_t>((width + kTileSide - 1) / kTileSide));
-  int64_t point = 0;
-  for (int top = 0; top < height; top += kTileSide)
-    for (int left = 0; left < width; left += kTileSide)
-      for (int y = top; y < std::min(height, top + kTileSide); ++y) {
-        const int count = std::min(kTileSide, width - left);
-        runs.push_back({int64_t{y} * width + left, point, count});
-        point += count;
-      }
-  return runs;
-}
 
 }  // namespace
 
@@ -45,11 +28,12 @@ void DenseCrf::Impl::Reset(int labels, int height, int width) {
   Require(int64_t{height} * width * labels < int64_t{1} << 31,
           "labels: " + std::to_string(labels) + " of " + std::to_string(height) + " x " +
               std::to_string(width) + " pixels are more than 2^31 values");
-  if (height != height_ || width != width_) runs_ = TileRuns(height, width);
+  if (height != height_ || width != width_) order_ = PointOrder(height, width);
   labels_ = labels;
   height_ = height;
   width_ = width;
   terms_.clear();
+  positions_ = nullptr;
   // Up to kSingleLabels, floats fit into a cache line as well.
   const bool packs = options_.precision == Precision::kPacked ||
                      (options_.precision == Precision::kAuto && labels > kSingleLabels);
@@ -96,8 +80,9 @@ std::shared_ptr<Lattice> DenseCrf::Impl::FreeLattice() {
 }
 
 void DenseCrf::Impl::AddTerm(std::shared_ptr<const Lattice> lattice,
+                             std::shared_ptr<const PositionLattice> positions,
                              const Compatibility& compatibility) {
-  Term term{std::move(lattice), compatibility.Diagonal(labels_), {}, {}};
+  Term term{std::move(lattice), std::move(positions), compatibility.Diagonal(labels_), {}, {}};
   if (term.diagonal.empty()) term.matrix = compatibility.Symmetric(labels_);
   const auto width = static_cast<size_t>(block_kernels().floats);
   for (const Block& block : blocks_) {
@@ -109,6 +94,7 @@ void DenseCrf::Impl::AddTerm(std::shared_ptr<const Lattice> lattice,
     }
     term.factor.push_back(std::move(factor));
   }
+  if (term.positions != nullptr) positions_ = term.positions.get();
   terms_.push_back(std::move(term));
 }
 
@@ -118,29 +104,45 @@ void DenseCrf::Impl::AddGaussian(float sigma_x, float sigma_y, const Compatibili
   RequireSigma("sigma_x", sigma_x, width_);
   RequireSigma("sigma_y", sigma_y, height_);
   const Stopwatch watch(times_.build);
+  const KeptGaussian& gaussian = GaussianFor(sigma_x, sigma_y, normalization);
+  AddTerm(gaussian.lattice, gaussian.positions, compatibility);
+}
+
+const KeptGaussian& DenseCrf::Impl::GaussianFor(float sigma_x, float sigma_y,
+                                                Normalization normalization) {
+  // One pass goes through the regions, so one term can be in them.
+  const bool in_regions = positions_ == nullptr;
   const auto kept = std::find_if(gaussians_.begin(), gaussians_.end(), [&](const KeptGaussian& g) {
     return g.height == height_ && g.width == width_ && g.sigma_x == sigma_x &&
-           g.sigma_y == sigma_y && g.normalization == normalization &&
-           (may_scatter() || !g.lattice->scatters);
+           g.sigma_y == sigma_y && g.normalization == normalization && g.in_regions == in_regions &&
+           (may_scatter() || g.lattice == nullptr || !g.lattice->scatters);
   });
   if (kept != gaussians_.end()) {
     std::rotate(gaussians_.begin(), kept, kept + 1);
-  } else {
-    const auto count = static_cast<size_t>(points());
-    features_.resize(2 * count);
-    for (const Run& run : runs_)
-      for (int i = 0; i < run.count; ++i) {
-        const auto point = static_cast<size_t>(run.point + i);
-        features_[point] = static_cast<float>(run.pixel % width_ + i) / sigma_x;
-        features_[count + point] = static_cast<float>(run.pixel / width_) / sigma_y;
-      }
-    auto lattice = std::make_shared<Lattice>();
-    builder_.Build(features_.data(), 2, points(), normalization, may_scatter(), *lattice);
-    if (gaussians_.size() == kGaussiansKept) gaussians_.pop_back();
-    gaussians_.insert(gaussians_.begin(),
-                      {height_, width_, sigma_x, sigma_y, normalization, std::move(lattice)});
+    return gaussians_.front();
   }
-  AddTerm(gaussians_.front().lattice, compatibility);
+  KeptGaussian made{height_, width_, sigma_x, sigma_y, normalization, in_regions, nullptr, nullptr};
+  if (in_regions)
+    made.positions = BuildPositionLattice(kernels_, order_, sigma_x, sigma_y, normalization);
+  if (made.positions == nullptr) made.lattice = BuildGaussian(sigma_x, sigma_y, normalization);
+  if (gaussians_.size() == kGaussiansKept) gaussians_.pop_back();
+  gaussians_.insert(gaussians_.begin(), std::move(made));
+  return gaussians_.front();
+}
+
+std::shared_ptr<const Lattice> DenseCrf::Impl::BuildGaussian(float sigma_x, float sigma_y,
+                                                             Normalization normalization) {
+  const auto count = static_cast<size_t>(points());
+  features_.resize(2 * count);
+  for (const Run& run : order_.runs)
+    for (int i = 0; i < run.count; ++i) {
+      const auto point = static_cast<size_t>(run.point + i);
+      features_[point] = static_cast<float>(run.pixel % width_ + i) / sigma_x;
+      features_[count + point] = static_cast<float>(run.pixel / width_) / sigma_y;
+    }
+  auto lattice = std::make_shared<Lattice>();
+  builder_.Build(features_.data(), 2, points(), normalization, may_scatter(), *lattice);
+  return lattice;
 }
 
 void DenseCrf::Impl::AddBilateral(float sigma_x, float sigma_y,
@@ -158,7 +160,7 @@ void DenseCrf::Impl::AddBilateral(float sigma_x, float sigma_y,
   std::array<std::array<float, 256>, 3> colour;
   for (size_t c = 0; c < 3; ++c)
     for (size_t v = 0; v < 256; ++v) colour[c][v] = static_cast<float>(v) / sigma_rgb[c];
-  for (const Run& run : runs_) {
+  for (const Run& run : order_.runs) {
     const float y = static_cast<float>(run.pixel / width_) / sigma_y;
     const int64_t left = run.pixel % width_;
     for (int i = 0; i < run.count; ++i) {
@@ -171,7 +173,7 @@ void DenseCrf::Impl::AddBilateral(float sigma_x, float sigma_y,
   }
   const std::shared_ptr<Lattice> lattice = FreeLattice();
   builder_.Build(features_.data(), 5, points(), normalization, may_scatter(), *lattice);
-  AddTerm(lattice, compatibility);
+  AddTerm(lattice, nullptr, compatibility);
 }
 
 void DenseCrf::Impl::AddFeatures(std::span<const float> features, int dims,
@@ -185,12 +187,12 @@ void DenseCrf::Impl::AddFeatures(std::span<const float> features, int dims,
   const auto count = static_cast<size_t>(points());
   features_.resize(features.size());
   for (size_t j = 0; j < static_cast<size_t>(dims); ++j)
-    for (const Run& run : runs_)
+    for (const Run& run : order_.runs)
       std::copy_n(features.data() + j * count + static_cast<size_t>(run.pixel), run.count,
                   features_.data() + j * count + static_cast<size_t>(run.point));
   const std::shared_ptr<Lattice> lattice = FreeLattice();
   builder_.Build(features_.data(), dims, points(), normalization, may_scatter(), *lattice);
-  AddTerm(lattice, compatibility);
+  AddTerm(lattice, nullptr, compatibility);
 }
 
 void DenseCrf::Impl::SetMarginals(std::span<const float> marginals) {
@@ -289,7 +291,8 @@ int DenseCrf::width() const { return impl_->width_; }
 const DenseCrfTimes& DenseCrf::times() const { return impl_->times_; }
 std::vector<int64_t> DenseCrf::lattice_sizes() const {
   std::vector<int64_t> sizes;
-  for (const Term& term : impl_->terms_) sizes.push_back(term.lattice->vertices);
+  for (const Term& term : impl_->terms_)
+    sizes.push_back(term.positions != nullptr ? term.positions->vertices : term.lattice->vertices);
   return sizes;
 }
 

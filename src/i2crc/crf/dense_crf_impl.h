@@ -16,6 +16,8 @@
 #include "i2crc/crf/dense_crf.h"
 #include "i2crc/crf/kernels.h"
 #include "i2crc/crf/lattice.h"
+#include "i2crc/crf/point_order.h"
+#include "i2crc/crf/position_lattice.h"
 #include "i2crc/crf/require.h"
 #include "i2crc/crf/thread_team.h"
 
@@ -24,13 +26,6 @@ namespace i2crc::crf {
 // Points, or runs of them, that are worked on in one piece.
 constexpr int64_t kPointsAtOnce = 4096;
 constexpr int64_t kRunsAtOnce = kPointsAtOnce / kLanePoints;
-
-// Pixels that stand together in the image and among the points.
-struct Run {
-  int64_t pixel;
-  int64_t point;
-  int count;
-};
 
 // Adds the time since its birth to a sum.
 class Stopwatch {
@@ -53,12 +48,14 @@ struct Block {
   // By point, rows of BlockKernels::floats but for the marginals, whose rows have its bytes.
   AlignedVector<float> negative_unary;
   AlignedVector<std::byte> marginals;
-  AlignedVector<float> energies;  // negative; marginals where they are handed over
-  AlignedVector<float> messages;  // only for matrices
+  AlignedVector<std::byte> next_marginals;  // while regions still read those before
+  AlignedVector<float> energies;            // negative; marginals where they are handed over
+  AlignedVector<float> messages;            // only for matrices
 };
 
 struct Term {
-  std::shared_ptr<const Lattice> lattice;
+  std::shared_ptr<const Lattice> lattice;  // or
+  std::shared_ptr<const PositionLattice> positions;
   std::vector<float> diagonal;               // [L], empty for a matrix
   std::vector<float> matrix;                 // [L, L], symmetric
   std::vector<AlignedVector<float>> factor;  // by block, [floats]: −diagonal, or 1
@@ -71,7 +68,16 @@ struct KeptGaussian {
   float sigma_x;
   float sigma_y;
   Normalization normalization;
-  std::shared_ptr<const Lattice> lattice;
+  bool in_regions;                         // whether that was wished for
+  std::shared_ptr<const Lattice> lattice;  // or
+  std::shared_ptr<const PositionLattice> positions;
+};
+
+// What a thread needs for a region.
+struct RegionScratch {
+  AlignedVector<float> values;
+  AlignedVector<float> rows;
+  std::vector<SlicedTerm> terms;
 };
 
 class DenseCrf::Impl {
@@ -131,17 +137,27 @@ class DenseCrf::Impl {
   void ForPoints(const Work& work);
   template <typename Work>
   void ForRuns(const Work& work);
+  template <typename Work>
+  void ForSliced(const Block& block, const Work& work);
   std::shared_ptr<Lattice> FreeLattice();
-  void AddTerm(std::shared_ptr<const Lattice> lattice, const Compatibility& compatibility);
+  const KeptGaussian& GaussianFor(float sigma_x, float sigma_y, Normalization normalization);
+  std::shared_ptr<const Lattice> BuildGaussian(float sigma_x, float sigma_y,
+                                               Normalization normalization);
+  void AddTerm(std::shared_ptr<const Lattice> lattice,
+               std::shared_ptr<const PositionLattice> positions,
+               const Compatibility& compatibility);
   void MakeRoom();
-  void Filter(const Term& term, const Block& block, AlignedVector<std::byte>& values);
+  void Slice(size_t term, size_t block);
+  void FilterRegion(const PositionLattice& positions, size_t region, const Block& block,
+                    RegionScratch& scratch);
   void Splat(const Lattice& lattice, const Block& block, AlignedVector<std::byte>& values);
   void Blur(const Lattice& lattice, AlignedVector<std::byte>& values);
   SlicedTerm Sliced(size_t term, size_t block) const;
+  void TakeNextMarginals(Block& block) const;
   void StepFused();
   bool ScattersAll() const;
   void InferScattering(int iterations);
-  void Scatter(Block& block, bool is_last);
+  void UpdateAndScatter(Block& block, bool is_last);
   void ComputeEnergies();
   void ApplyMatrix(const std::vector<float>& matrix, int64_t begin, int64_t end);
   double DivergenceOfEnergies();
@@ -152,13 +168,15 @@ class DenseCrf::Impl {
   const Kernels& kernels_;
   ThreadTeam team_;
   LatticeBuilder builder_;
-  std::vector<Run> runs_;
+  PointOrder order_;
   std::vector<Block> blocks_;
   std::vector<AlignedVector<std::byte>> values_;       // by term, [vertices] rows
   std::vector<AlignedVector<std::byte>> next_values_;  // of the iteration to come
   std::vector<std::shared_ptr<Lattice>> lattices_;     // whose memory is used again
   std::vector<KeptGaussian> gaussians_;                // the last used first
   AlignedVector<float> features_;
+  const PositionLattice* positions_ = nullptr;  // of the one term that has one
+  std::vector<RegionScratch> region_scratch_;   // by thread
   // Of the passes, kept so that an iteration allocates nothing.
   std::vector<SlicedTerm> sliced_;
   std::vector<SplattedTerm> splatted_;
@@ -178,12 +196,31 @@ void DenseCrf::Impl::ForPoints(const Work& work) {
   });
 }
 
+// work(terms, begin, end) for all points, terms being those of sliced_. Where one of them is in
+// regions, its values are those of the block's marginals in the region of the points.
+template <typename Work>
+void DenseCrf::Impl::ForSliced(const Block& block, const Work& work) {
+  const auto in_region = std::find_if(sliced_.begin(), sliced_.end(),
+                                      [](const SlicedTerm& term) { return term.places > 0; });
+  if (in_region == sliced_.end())
+    return ForPoints([&](int64_t begin, int64_t end) { work(sliced_.data(), begin, end); });
+  const auto count = static_cast<int64_t>(order_.regions.size());
+  team_.ForEachByThread(count, [&](int64_t i, int thread) {
+    const auto r = static_cast<size_t>(i);
+    RegionScratch& scratch = region_scratch_[static_cast<size_t>(thread)];
+    FilterRegion(*positions_, r, block, scratch);
+    std::copy(sliced_.begin(), sliced_.end(), scratch.terms.begin());
+    scratch.terms[static_cast<size_t>(in_region - sliced_.begin())].values = scratch.values.data();
+    work(scratch.terms.data(), order_.regions[r].begin, order_.regions[r].end);
+  });
+}
+
 template <typename Work>
 void DenseCrf::Impl::ForRuns(const Work& work) {
-  const auto count = static_cast<int64_t>(runs_.size());
+  const auto count = static_cast<int64_t>(order_.runs.size());
   team_.ForEach((count + kRunsAtOnce - 1) / kRunsAtOnce, [&](int64_t i) {
     const int64_t end = std::min(count, (i + 1) * kRunsAtOnce);
-    for (int64_t r = i * kRunsAtOnce; r < end; ++r) work(runs_[static_cast<size_t>(r)]);
+    for (int64_t r = i * kRunsAtOnce; r < end; ++r) work(order_.runs[static_cast<size_t>(r)]);
   });
 }
 

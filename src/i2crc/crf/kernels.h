@@ -48,8 +48,9 @@ struct SplatPiece {
 struct SlicedTerm {
   const Corner* slice;  // [points][corners]
   int corners;
-  const void* values;         // [vertices], rows
+  const void* values;         // [vertices], rows; or those of a region's buffer
   const float* label_factor;  // [floats]: what a filtered value adds to the negative energy
+  int places;                 // of the region's buffer that values are; 0 where they are not
 };
 
 // Where a pairwise term's marginals go when they are splatted point by point.
@@ -59,12 +60,44 @@ struct SplattedTerm {
   void* values;  // [vertices] rows, added to
 };
 
+// The columns begin … end − 1 of a row that are vertices.
+struct RowExtent {
+  int begin;
+  int end;
+};
+
+// A region's piece of the lattice of positions: rows × columns places. A buffer has room for
+// `places` of them, with grid_floats floats each, in planes that the kernels know of.
+struct GridShape {
+  int rows;                  // the first and last kGridRowsBeyond hold no vertices
+  int columns;               // nor do the first and last kGridColumnsBeyond
+  int places;                // ≥ rows · columns
+  bool starts_odd;           // whether row 0 is an odd row of the lattice
+  const RowExtent* extents;  // [rows]
+};
+constexpr int kGridRowsBeyond = 2;
+constexpr int kGridColumnsBeyond = 1;
+// Floats behind each row of scratch, and three times as many behind all of a buffer, that may be
+// touched.
+constexpr int kGridFloatsBeyond = 16;
+constexpr int kGridScratchRows = 12;
+// How many runs ahead marginals are asked for: so many more stand behind the last.
+constexpr int kGridRunsAhead = 3;
+
+// Points begin … begin + count − 1 that are splatted into a region's buffer.
+struct GridRun {
+  uint32_t begin;
+  uint32_t count;
+  int32_t shift;  // from places in their own region's buffer to places in this one
+};
+
 // The passes over one block of labels. Each point or vertex has a row: of energies `floats` floats,
 // of marginals or lattice values `bytes` bytes, laid out as the Storage says.
 struct BlockKernels {
   int labels;  // that there is room for
   int floats;
   size_t bytes;
+  int grid_floats;  // of the places of a region's buffer
   // values[v] = Σ weight · marginals[point] for the vertices of two pieces of Lattice::splat.
   void (*splat)(const Corner* corners, const void* marginals, void* values, const SplatPiece& first,
                 const SplatPiece& second);
@@ -85,6 +118,11 @@ struct BlockKernels {
   void (*update_and_scatter)(const SlicedTerm* from, int from_count, const SplattedTerm* to,
                              int to_count, const float* negative_unary, void* marginals,
                              int64_t begin, int64_t end);
+  // Splats the runs into a region's buffer, and blurs it; corners [points][3]. values: places and
+  // 3 · kGridFloatsBeyond; scratch: kGridScratchRows times columns places and
+  // kGridFloatsBeyond, and 3 · kGridFloatsBeyond.
+  void (*filter_region)(const GridShape& shape, const Corner* corners, const GridRun* runs,
+                        int run_count, const void* marginals, float* values, float* scratch);
   // marginals[p] = softmax(energies[p]) over all blocks, each of this kind.
   void (*softmax)(const float* const* energies, void* const* marginals, int blocks, int64_t begin,
                   int64_t end);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "i2crc/crf/kernels.h"
+#include "i2crc/crf/kernels_grid.h"
 #include "i2crc/crf/kernels_rows.h"
 #include "i2crc/crf/kernels_simd.h"
 #include "i2crc/crf/kernels_simplices.h"
@@ -114,6 +115,24 @@ struct Tile {
   alignas(64) typename Rows::Row row[kTile];
 };
 
+// The term of a lattice of positions, whose values are a region's own.
+template <typename Rows>
+I2CRC_CRF_INLINE void AddTermInRegion(const SlicedTerm& term, int64_t begin, int count,
+                                      Tile<Rows>& energies) {
+  using Row = typename Rows::Row;
+  const float* first = static_cast<const float*>(term.values);
+  const float* second = first + int64_t{term.places} * Rows::kFirstPlane;
+  const Row factor = Rows::LoadFloats(term.label_factor);
+  for (int i = 0; i < count; ++i) {
+    const Corner* corner = term.slice + (begin + i) * 3;
+    Row filtered{};
+    for (int c = 0; c < 3; ++c)
+      filtered = Plus(filtered, corner[c].weight, Rows::LoadPlace(first, second, corner[c].index));
+    for (int r = 0; r < Row::kRegisters; ++r)
+      energies.row[i].r[r] = MultiplyAdd(factor.r[r], filtered.r[r], energies.row[i].r[r]);
+  }
+}
+
 template <typename Rows, int kCorners>
 I2CRC_CRF_INLINE void AddTermOfCorners(const SlicedTerm& term, int64_t begin, int count,
                                        Tile<Rows>& energies) {
@@ -136,13 +155,22 @@ I2CRC_CRF_INLINE void AddTermOfCorners(const SlicedTerm& term, int64_t begin, in
 template <typename Rows>
 I2CRC_CRF_INLINE void Energies(const SlicedTerm* terms, int term_count, const float* negative_unary,
                                int64_t begin, int count, Tile<Rows>& energies) {
-  for (int i = 0; i < count; ++i)
-    energies.row[i] = negative_unary == nullptr
-                          ? typename Rows::Row{}
-                          : Rows::LoadFloats(negative_unary + (begin + i) * Rows::kFloats);
+  for (int i = 0; i < count; ++i) {
+    if (negative_unary == nullptr) {
+      energies.row[i] = {};
+      continue;
+    }
+    const float* unary = negative_unary + (begin + i) * Rows::kFloats;
+    energies.row[i] = Rows::LoadFloats(unary);
+    // Of the next tile, while this one is worked on.
+    for (int at = 0; at < Rows::kFloats; at += 16)
+      __builtin_prefetch(unary + kTile * Rows::kFloats + at);
+  }
   for (int t = 0; t < term_count; ++t) {
     // Five features and two are what photographs have.
-    if (terms[t].corners == 6) {
+    if (terms[t].places > 0) {
+      AddTermInRegion<Rows>(terms[t], begin, count, energies);
+    } else if (terms[t].corners == 6) {
       AddTermOfCorners<Rows, 6>(terms[t], begin, count, energies);
     } else if (terms[t].corners == 3) {
       AddTermOfCorners<Rows, 3>(terms[t], begin, count, energies);
@@ -202,6 +230,8 @@ void UpdatePass(const SlicedTerm* terms, int term_count, const float* negative_u
   for (int64_t p = begin; p < end; p += kTile) {
     const int count = static_cast<int>(end - p < kTile ? end - p : kTile);
     Energies<Rows>(terms, term_count, negative_unary, p, count, tile);
+    for (int i = 0; i < count; ++i)
+      __builtin_prefetch(to + (p + i) * static_cast<int64_t>(Rows::kBytes), 1);
     SoftmaxTile<Row::kLanes * Row::kRegisters>(reinterpret_cast<float*>(tile.row));
     for (int i = 0; i < count; ++i)
       Rows::Store(to + (p + i) * static_cast<int64_t>(Rows::kBytes), tile.row[i]);
@@ -335,12 +365,14 @@ template <typename Rows>
 constexpr BlockKernels kBlock = {Rows::kLabels,
                                  Rows::kFloats,
                                  Rows::kBytes,
+                                 Rows::kFirstPlane + Rows::kSecondPlane,
                                  SplatPass<Rows>,
                                  BlurPass<Rows>,
                                  SlicePass<Rows>,
                                  UpdatePass<Rows>,
                                  Rows::kRoundsSums ? nullptr : ScatterPass<Rows>,
                                  Rows::kRoundsSums ? nullptr : UpdateAndScatterPass<Rows>,
+                                 FilterRegionPass<Rows>,
                                  SoftmaxPass<Rows>,
                                  PackPass<Rows>,
                                  UnpackPass<Rows>,

@@ -20,6 +20,10 @@ struct RowOf {
 // How a block's rows stand in memory. Labels: how many it has room for. kFloats: how wide its rows
 // of energies are, which are always floats. kBytes: how wide its rows of marginals and of lattice
 // values are.
+//
+// In a region's buffer values are floats as well, the first kFirstPlane of all places, then the
+// other kSecondPlane of all, so that they stand on cache lines and a few rows fit into the
+// first-level cache.
 template <int kWidth>
 struct SingleRows {
   static constexpr int kLabels = kWidth;
@@ -37,6 +41,14 @@ struct SingleRows {
   }
   I2CRC_CRF_MEMBER void StoreFloats(float* to, const Row& row) {
     for (int i = 0; i < Row::kRegisters; ++i) StoreUnaligned(to + i * kLanes, row.r[i]);
+  }
+  static constexpr int kFirstPlane = kWidth;
+  static constexpr int kSecondPlane = 0;
+  I2CRC_CRF_MEMBER Row LoadPlace(const float* first, const float*, uint32_t place) {
+    return LoadFloats(first + size_t{place} * kWidth);
+  }
+  I2CRC_CRF_MEMBER void StorePlace(float* first, float*, uint32_t place, const Row& row) {
+    StoreFloats(first + size_t{place} * kWidth, row);
   }
   I2CRC_CRF_MEMBER Row Load(const char* from) {
     return LoadFloats(reinterpret_cast<const float*>(from));
@@ -73,11 +85,21 @@ struct PackedRows {
   static constexpr int kLabels = kPackedLabels;
   static constexpr int kFloats = 24;
   static constexpr size_t kBytes = 64;
+  static constexpr int kFirstPlane = 16;
+  static constexpr int kSecondPlane = 8;
   static constexpr bool kRoundsSums = true;
 #if I2CRC_CRF_NATIVE > 8
   static constexpr int kLanes = 16;
   using Row = RowOf<16, 2>;  // the last 8 lanes are no labels
 
+  I2CRC_CRF_MEMBER Row LoadPlace(const float* first, const float* second, uint32_t place) {
+    return {{_mm512_load_ps(first + size_t{place} * 16),
+             _mm512_zextps256_ps512(_mm256_load_ps(second + size_t{place} * 8))}};
+  }
+  I2CRC_CRF_MEMBER void StorePlace(float* first, float* second, uint32_t place, const Row& row) {
+    _mm512_store_ps(first + size_t{place} * 16, row.r[0]);
+    _mm256_store_ps(second + size_t{place} * 8, _mm512_castps512_ps256(row.r[1]));
+  }
   I2CRC_CRF_MEMBER Row LoadFloats(const float* from) {
     return {
         {_mm512_loadu_ps(from), _mm512_mask_loadu_ps(_mm512_set1_ps(kNoLabel), 0xFF, from + 16)}};
@@ -117,6 +139,17 @@ struct PackedRows {
   static constexpr int kLanes = 8;
   using Row = RowOf<8, 3>;
 
+  I2CRC_CRF_MEMBER Row LoadPlace(const float* first, const float* second, uint32_t place) {
+    const float* from = first + size_t{place} * 16;
+    return {{_mm256_load_ps(from), _mm256_load_ps(from + 8),
+             _mm256_load_ps(second + size_t{place} * 8)}};
+  }
+  I2CRC_CRF_MEMBER void StorePlace(float* first, float* second, uint32_t place, const Row& row) {
+    float* to = first + size_t{place} * 16;
+    _mm256_store_ps(to, row.r[0]);
+    _mm256_store_ps(to + 8, row.r[1]);
+    _mm256_store_ps(second + size_t{place} * 8, row.r[2]);
+  }
   I2CRC_CRF_MEMBER Row LoadFloats(const float* from) {
     return {{_mm256_loadu_ps(from), _mm256_loadu_ps(from + 8), _mm256_loadu_ps(from + 16)}};
   }

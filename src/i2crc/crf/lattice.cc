@@ -278,28 +278,6 @@ float FilterOnes(const Lattice& lattice, std::span<const VertexLoad> loads,
   return *std::max_element(values.begin(), values.end());
 }
 
-// What a point's marginals are multiplied with before filtering, and the result after it.
-struct Factors {
-  float before;
-  float after;
-};
-
-Factors FactorsFor(Normalization normalization, float z) {
-  constexpr float kNothing = 1e-20F;
-  switch (normalization) {
-    case Normalization::kNone:
-      return {1.0F, 1.0F};
-    case Normalization::kBefore:
-      return {1.0F / (z + kNothing), 1.0F};
-    case Normalization::kAfter:
-      return {1.0F, 1.0F / (z + kNothing)};
-    case Normalization::kSymmetric:
-      break;
-  }
-  const float root = 1.0F / std::sqrt(z + kNothing);
-  return {root, root};
-}
-
 // What a weight is multiplied with: [points], the lattice's factor among them.
 struct Folding {
   Normalization normalization;
@@ -308,9 +286,7 @@ struct Folding {
 
   Folding(Normalization given, const Lattice& lattice, std::span<const float> ones,
           float largest_value)
-      : normalization(given),
-        lattice_factor(1.0F / (1.0F + std::ldexp(1.0F, -lattice.dims))),
-        keeps_small(1) {
+      : normalization(given), lattice_factor(LatticeFactor(lattice.dims)), keeps_small(1) {
     // The least Z has the largest factor before.
     float bound = largest_value * Of(*std::min_element(ones.begin(), ones.end())).before;
     for (; bound >= Lattice::kLargestValue; bound *= 0.5F) keeps_small *= 0.5F;

@@ -13,11 +13,26 @@
 namespace i2crc::crf {
 
 void DenseCrf::Impl::MakeRoom() {
-  const size_t bytes = block_kernels().bytes;
-  for (Block& block : blocks_) block.marginals.resize(static_cast<size_t>(points()) * bytes);
+  const BlockKernels& kernels = block_kernels();
+  const size_t bytes = static_cast<size_t>(points()) * kernels.bytes;
+  for (Block& block : blocks_) {
+    block.marginals.resize(bytes);
+    if (positions_ != nullptr) block.next_marginals.resize(bytes);
+  }
   values_.resize(std::max(values_.size(), terms_.size()));
   for (size_t t = 0; t < terms_.size(); ++t)
-    values_[t].resize(static_cast<size_t>(terms_[t].lattice->vertices) * bytes);
+    if (terms_[t].lattice != nullptr)
+      values_[t].resize(static_cast<size_t>(terms_[t].lattice->vertices) * kernels.bytes);
+  if (positions_ == nullptr) return;
+  region_scratch_.resize(static_cast<size_t>(team_.threads()));
+  const auto grid_floats = static_cast<size_t>(kernels.grid_floats);
+  const size_t row = static_cast<size_t>(positions_->columns) * grid_floats;
+  for (RegionScratch& scratch : region_scratch_) {
+    scratch.values.resize(static_cast<size_t>(positions_->places()) * grid_floats +
+                          3 * kGridFloatsBeyond);
+    scratch.rows.resize(kGridScratchRows * (row + kGridFloatsBeyond) + 3 * kGridFloatsBeyond);
+    scratch.terms.resize(terms_.size());
+  }
 }
 
 void DenseCrf::Impl::Start() {
@@ -30,8 +45,10 @@ void DenseCrf::Impl::Start() {
 
 bool DenseCrf::Impl::ScattersAll() const {
   return blocks_.size() == 1 && !has_matrix() && !terms_.empty() &&
-         std::all_of(terms_.begin(), terms_.end(),
-                     [](const Term& term) { return term.lattice->scatters; });
+         std::all_of(
+             terms_.begin(), terms_.end(),
+             [](const Term& term) { return term.lattice == nullptr || term.lattice->scatters; }) &&
+         may_scatter();
 }
 
 // One thread, one block of labels, and corners that serve both ways: marginals go from the softmax
@@ -41,32 +58,46 @@ void DenseCrf::Impl::InferScattering(int iterations) {
   next_values_.resize(values_.size());
   for (size_t t = 0; t < terms_.size(); ++t) next_values_[t].resize(values_[t].size());
   sliced_.clear();
-  Scatter(blocks_.front(), iterations == 0);
+  UpdateAndScatter(blocks_.front(), iterations == 0);
   for (int i = 1; i <= iterations; ++i) {
     sliced_.clear();
     for (size_t t = 0; t < terms_.size(); ++t) {
-      std::swap(values_[t], next_values_[t]);
-      Blur(*terms_[t].lattice, values_[t]);
+      if (terms_[t].lattice != nullptr) {
+        std::swap(values_[t], next_values_[t]);
+        Blur(*terms_[t].lattice, values_[t]);
+      }
       sliced_.push_back(Sliced(t, 0));
     }
-    Scatter(blocks_.front(), i == iterations);
+    UpdateAndScatter(blocks_.front(), i == iterations);
   }
   has_marginals_ = true;
 }
 
-// Softmax of the unary and of what sliced_ has, into next_values_, or at last into the marginals.
-void DenseCrf::Impl::Scatter(Block& block, bool is_last) {
+// Softmax of the unary and of what sliced_ has, into next_values_ and, where they are needed, into
+// the marginals.
+void DenseCrf::Impl::UpdateAndScatter(Block& block, bool is_last) {
   const Stopwatch watch(times_.update);
   splatted_.clear();
   for (size_t t = 0; t < terms_.size() && !is_last; ++t) {
+    if (terms_[t].lattice == nullptr) continue;
     std::fill(next_values_[t].begin(), next_values_[t].end(), std::byte{0});
     const Lattice& lattice = *terms_[t].lattice;
     splatted_.push_back({lattice.slice.data(), lattice.dims + 1, next_values_[t].data()});
   }
-  block_kernels().update_and_scatter(sliced_.data(), static_cast<int>(sliced_.size()),
-                                     splatted_.data(), static_cast<int>(splatted_.size()),
-                                     block.negative_unary.data(),
-                                     is_last ? block.marginals.data() : nullptr, 0, points());
+  std::byte* marginals = positions_ != nullptr ? block.next_marginals.data()
+                         : is_last             ? block.marginals.data()
+                                               : nullptr;
+  ForSliced(block, [&](const SlicedTerm* terms, int64_t begin, int64_t end) {
+    block_kernels().update_and_scatter(terms, static_cast<int>(sliced_.size()), splatted_.data(),
+                                       static_cast<int>(splatted_.size()),
+                                       block.negative_unary.data(), marginals, begin, end);
+  });
+  TakeNextMarginals(block);
+}
+
+// Where regions read the marginals of their neighbours, new ones are written beside the old.
+void DenseCrf::Impl::TakeNextMarginals(Block& block) const {
+  if (positions_ != nullptr) std::swap(block.marginals, block.next_marginals);
 }
 
 // marginals = softmax of the energies that a block is asked for.
@@ -85,10 +116,24 @@ void DenseCrf::Impl::Softmax(const EnergiesOf& energies_of) {
   });
 }
 
-void DenseCrf::Impl::Filter(const Term& term, const Block& block,
-                            AlignedVector<std::byte>& values) {
-  Splat(*term.lattice, block, values);
-  Blur(*term.lattice, values);
+// Filters the block's marginals with a term, or leaves that to ForSliced, and adds it to sliced_.
+void DenseCrf::Impl::Slice(size_t term, size_t block) {
+  if (const Lattice* lattice = terms_[term].lattice.get()) {
+    Splat(*lattice, blocks_[block], values_[term]);
+    Blur(*lattice, values_[term]);
+  }
+  sliced_.push_back(Sliced(term, block));
+}
+
+void DenseCrf::Impl::FilterRegion(const PositionLattice& positions, size_t region,
+                                  const Block& block, RegionScratch& scratch) {
+  const PositionLattice::Part& part = positions.parts[region];
+  const GridShape shape{part.rows, positions.columns, positions.places(), part.starts_odd,
+                        &positions.extents[part.first_extent]};
+  block_kernels().filter_region(
+      shape, positions.splat.empty() ? positions.slice.data() : positions.splat.data(),
+      &positions.runs[part.first_run], static_cast<int>(part.end_run - part.first_run),
+      block.marginals.data(), scratch.values.data(), scratch.rows.data());
 }
 
 void DenseCrf::Impl::Splat(const Lattice& lattice, const Block& block,
@@ -127,54 +172,53 @@ void DenseCrf::Impl::Blur(const Lattice& lattice, AlignedVector<std::byte>& valu
 }
 
 SlicedTerm DenseCrf::Impl::Sliced(size_t term, size_t block) const {
-  return {terms_[term].lattice->slice.data(), terms_[term].lattice->dims + 1, values_[term].data(),
-          terms_[term].factor[block].data()};
+  const float* factor = terms_[term].factor[block].data();
+  if (const PositionLattice* positions = terms_[term].positions.get())
+    return {positions->slice.data(), 3, nullptr, factor, positions->places()};
+  const Lattice& lattice = *terms_[term].lattice;
+  return {lattice.slice.data(), lattice.dims + 1, values_[term].data(), factor, 0};
 }
 
 // One block of labels, and no label that speaks to another: energies never leave the registers.
 void DenseCrf::Impl::StepFused() {
   Block& block = blocks_.front();
   sliced_.clear();
-  for (size_t t = 0; t < terms_.size(); ++t) {
-    Filter(terms_[t], block, values_[t]);
-    sliced_.push_back(Sliced(t, 0));
-  }
+  for (size_t t = 0; t < terms_.size(); ++t) Slice(t, 0);
   const Stopwatch watch(times_.update);
-  ForPoints([&](int64_t begin, int64_t end) {
-    block_kernels().update(sliced_.data(), static_cast<int>(sliced_.size()),
-                           block.negative_unary.data(), block.marginals.data(), begin, end);
+  std::byte* marginals =
+      positions_ != nullptr ? block.next_marginals.data() : block.marginals.data();
+  ForSliced(block, [&](const SlicedTerm* terms, int64_t begin, int64_t end) {
+    block_kernels().update(terms, static_cast<int>(sliced_.size()), block.negative_unary.data(),
+                           marginals, begin, end);
   });
+  TakeNextMarginals(block);
 }
 
 // energies = −unary − Σ over terms μ · F(Q), of the marginals in the rows.
 void DenseCrf::Impl::ComputeEnergies() {
   const BlockKernels& kernels = block_kernels();
+  const auto slice = [&](const Block& block, const float* unary, AlignedVector<float>& to) {
+    const Stopwatch watch(times_.update);
+    ForSliced(block, [&](const SlicedTerm* terms, int64_t begin, int64_t end) {
+      kernels.slice(terms, static_cast<int>(sliced_.size()), unary, to.data(), begin, end);
+    });
+  };
   for (size_t b = 0; b < blocks_.size(); ++b) {
     Block& block = blocks_[b];
     block.energies.resize(floats_of_points());
     sliced_.clear();
-    for (size_t t = 0; t < terms_.size(); ++t) {
-      if (terms_[t].diagonal.empty()) continue;
-      Filter(terms_[t], block, values_[t]);
-      sliced_.push_back(Sliced(t, b));
-    }
-    const Stopwatch watch(times_.update);
-    ForPoints([&](int64_t begin, int64_t end) {
-      kernels.slice(sliced_.data(), static_cast<int>(sliced_.size()), block.negative_unary.data(),
-                    block.energies.data(), begin, end);
-    });
+    for (size_t t = 0; t < terms_.size(); ++t)
+      if (!terms_[t].diagonal.empty()) Slice(t, b);
+    slice(block, block.negative_unary.data(), block.energies);
   }
   for (size_t t = 0; t < terms_.size(); ++t) {
     if (!terms_[t].diagonal.empty()) continue;
     for (size_t b = 0; b < blocks_.size(); ++b) {
       Block& block = blocks_[b];
       block.messages.resize(floats_of_points());
-      Filter(terms_[t], block, values_[t]);
-      const SlicedTerm sliced = Sliced(t, b);
-      const Stopwatch watch(times_.update);
-      ForPoints([&](int64_t begin, int64_t end) {
-        kernels.slice(&sliced, 1, nullptr, block.messages.data(), begin, end);
-      });
+      sliced_.clear();
+      Slice(t, b);
+      slice(block, nullptr, block.messages);
     }
     const Stopwatch watch(times_.update);
     ForPoints([&](int64_t begin, int64_t end) { ApplyMatrix(terms_[t].matrix, begin, end); });

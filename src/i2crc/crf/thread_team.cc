@@ -15,7 +15,7 @@ int CoresIfZero(int threads) {
 }
 
 ThreadTeam::ThreadTeam(int threads) {
-  for (int i = 1; i < threads; ++i) threads_.emplace_back([this] { Serve(); });
+  for (int i = 1; i < threads; ++i) threads_.emplace_back([this, i] { Serve(i); });
 }
 
 ThreadTeam::~ThreadTeam() {
@@ -27,18 +27,18 @@ ThreadTeam::~ThreadTeam() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void ThreadTeam::TakeTurns() {
-  for (int64_t i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1)) call_(work_, i);
+void ThreadTeam::TakeTurns(int thread) {
+  for (int64_t i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1)) call_(work_, i, thread);
 }
 
-void ThreadTeam::Serve() {
+void ThreadTeam::Serve(int thread) {
   std::unique_lock lock(mutex_);
   for (uint64_t seen = 0;;) {
     begin_.wait(lock, [&] { return over_ || round_ != seen; });
     if (over_) return;
     seen = round_;
     lock.unlock();
-    TakeTurns();
+    TakeTurns(thread);
     lock.lock();
     if (--busy_ == 0) end_.notify_one();
   }
@@ -46,7 +46,7 @@ void ThreadTeam::Serve() {
 
 void ThreadTeam::Share(int64_t count, Call call, const void* work) {
   if (threads_.empty() || count < 2) {
-    for (int64_t i = 0; i < count; ++i) call(work, i);
+    for (int64_t i = 0; i < count; ++i) call(work, i, 0);
     return;
   }
   {
@@ -59,7 +59,7 @@ void ThreadTeam::Share(int64_t count, Call call, const void* work) {
     ++round_;
   }
   begin_.notify_all();
-  TakeTurns();
+  TakeTurns(0);
   std::unique_lock lock(mutex_);
   end_.wait(lock, [&] { return busy_ == 0; });
 }

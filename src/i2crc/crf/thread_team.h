@@ -29,14 +29,22 @@ class ThreadTeam {
   template <typename Work>
   void ForEach(int64_t count, const Work& work) {
     Share(
-        count, [](const void* it, int64_t i) { (*static_cast<const Work*>(it))(i); }, &work);
+        count, [](const void* it, int64_t i, int) { (*static_cast<const Work*>(it))(i); }, &work);
+  }
+  // The same with work(i, thread), thread from 0 to threads() − 1, each at one i at a time.
+  template <typename Work>
+  void ForEachByThread(int64_t count, const Work& work) {
+    Share(
+        count,
+        [](const void* it, int64_t i, int thread) { (*static_cast<const Work*>(it))(i, thread); },
+        &work);
   }
 
  private:
-  using Call = void (*)(const void* work, int64_t i);
+  using Call = void (*)(const void* work, int64_t i, int thread);
   void Share(int64_t count, Call call, const void* work);
-  void Serve();
-  void TakeTurns();
+  void Serve(int thread);
+  void TakeTurns(int thread);
 
   std::vector<std::thread> threads_;
   std::mutex mutex_;
