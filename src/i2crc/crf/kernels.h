@@ -60,10 +60,12 @@ struct SplattedTerm {
   void* values;  // [vertices] rows, added to
 };
 
-// The columns begin … end − 1 of a row that are vertices.
+// The columns begin … end − 1 of a row that are vertices, but for those of its holes.
 struct RowExtent {
   int begin;
   int end;
+  int first_hole;
+  int end_hole;
 };
 
 // A region's piece of the lattice of positions: rows × columns places. A buffer has room for
@@ -74,6 +76,7 @@ struct GridShape {
   int places;                // ≥ rows · columns
   bool starts_odd;           // whether row 0 is an odd row of the lattice
   const RowExtent* extents;  // [rows]
+  const int* holes;          // columns, by row
 };
 constexpr int kGridRowsBeyond = 2;
 constexpr int kGridColumnsBeyond = 1;

@@ -14,8 +14,9 @@ namespace {
 // register beyond the row.
 template <int kWidth>
 I2CRC_CRF_INLINE void BlurGridRow(const float* middle, const float* before, const float* after,
-                                  const RowExtent& extent, int columns, float* to) {
+                                  const GridShape& shape, int row, float* to) {
   using F = Float<I2CRC_CRF_NATIVE>;
+  const RowExtent extent = shape.extents[row];
   const int begin = extent.begin * kWidth;
   const int end = extent.end * kWidth;
   for (int i = begin; i < end; i += I2CRC_CRF_NATIVE)
@@ -24,7 +25,10 @@ I2CRC_CRF_INLINE void BlurGridRow(const float* middle, const float* before, cons
         MultiplyAdd(F{} + 0.5F, LoadUnaligned(before + i, F{}) + LoadUnaligned(after + i, F{}),
                     LoadUnaligned(middle + i, F{})));
   for (int i = 0; i < begin; i += 4) StoreUnaligned(to + i, Float<4>{});
-  for (int i = end; i < columns * kWidth; i += 4) StoreUnaligned(to + i, Float<4>{});
+  for (int i = end; i < shape.columns * kWidth; i += 4) StoreUnaligned(to + i, Float<4>{});
+  for (int hole = extent.first_hole; hole < extent.end_hole; ++hole)
+    for (int i = 0; i < kWidth; i += 4)
+      StoreUnaligned(to + shape.holes[hole] * kWidth + i, Float<4>{});
 }
 
 // In place, all three axes in one sweep over the rows. In row r, odd or even, the neighbours stand
@@ -51,20 +55,18 @@ I2CRC_CRF_INLINE void BlurGrid(const GridShape& shape, float* values, float* scr
       const int odd = (row & 1) ^ int { starts_odd };
       const float* middle = values + row * row_floats;
       BlurGridRow<kWidth>(middle, middle - row_floats + odd * kWidth,
-                          middle + row_floats + (odd - 1) * kWidth, shape.extents[row],
-                          shape.columns, first(row));
+                          middle + row_floats + (odd - 1) * kWidth, shape, row, first(row));
     }
     if (row > kGridRowsBeyond) {
       const int at = row - 1;
       const int odd = (at & 1) ^ int { starts_odd };
       BlurGridRow<kWidth>(first(at), first(at - 1) + (odd - 1) * kWidth,
-                          first(at + 1) + odd * kWidth, shape.extents[at], shape.columns,
-                          second(at));
+                          first(at + 1) + odd * kWidth, shape, at, second(at));
     }
     const int done = row - 3;
     if (done >= kGridRowsBeyond && done < last)
-      BlurGridRow<kWidth>(second(done), second(done - 2), second(done + 2), shape.extents[done],
-                          shape.columns, values + done * row_floats);
+      BlurGridRow<kWidth>(second(done), second(done - 2), second(done + 2), shape, done,
+                          values + done * row_floats);
   }
 }
 

@@ -128,8 +128,12 @@ void DenseCrf::Impl::Slice(size_t term, size_t block) {
 void DenseCrf::Impl::FilterRegion(const PositionLattice& positions, size_t region,
                                   const Block& block, RegionScratch& scratch) {
   const PositionLattice::Part& part = positions.parts[region];
-  const GridShape shape{part.rows, positions.columns, positions.places(), part.starts_odd,
-                        &positions.extents[part.first_extent]};
+  const GridShape shape{part.rows,
+                        positions.columns,
+                        positions.places(),
+                        part.starts_odd,
+                        &positions.extents[part.first_extent],
+                        positions.holes.data()};
   block_kernels().filter_region(
       shape, positions.splat.empty() ? positions.slice.data() : positions.splat.data(),
       &positions.runs[part.first_run], static_cast<int>(part.end_run - part.first_run),

@@ -107,21 +107,23 @@ class Grid {
   }
   int64_t vertices() const { return std::count(is_vertex_.begin(), is_vertex_.end(), 1); }
 
-  // Columns first … last that are vertices, by row; nothing where a row has holes.
-  std::optional<std::vector<Bounds>> Extents() const {
+  // Whether few places between the outermost vertices are none; a row and column around the grid
+  // may be as rounding has it.
+  bool IsDense() const {
+    constexpr double kMostPlaces = 1.5;
+    const double around = 2.0 * (rows_.size() + columns_.size());
+    return double(rows_.size()) * columns_.size() <=
+           kMostPlaces * static_cast<double>(vertices()) + around;
+  }
+  // The outermost columns that are vertices, by row.
+  std::vector<Bounds> Extents() const {
     std::vector<Bounds> extents(static_cast<size_t>(rows_.size()));
-    for (int row = rows_.first; row <= rows_.last; ++row) {
-      Bounds& extent = extents[static_cast<size_t>(row - rows_.first)];
-      int count = 0;
-      for (int column = columns_.first; column <= columns_.last; ++column) {
-        if (is_vertex_[At({row, column})] == 0) continue;
-        extent.Add(column);
-        ++count;
-      }
-      if (count == 0 || count != extent.size()) return std::nullopt;
-    }
+    for (int row = rows_.first; row <= rows_.last; ++row)
+      for (int column = columns_.first; column <= columns_.last; ++column)
+        if (Has({row, column})) extents[static_cast<size_t>(row - rows_.first)].Add(column);
     return extents;
   }
+  bool Has(const Place& place) const { return is_vertex_[At(place)] != 0; }
   int first_row() const { return rows_.first; }
 
   // Z of every point.
@@ -251,24 +253,30 @@ void AddRuns(const PointOrder& order, std::span<const Plan> plans, const Plan& p
     }
 }
 
-void AddExtents(const Plan& plan, int rows, int first_row, std::span<const Bounds> extents,
+void AddExtents(const Plan& plan, int rows, const Grid& grid, std::span<const Bounds> extents,
                 PositionLattice& lattice) {
+  const Bounds& columns = plan.columns.blurred;
   for (int i = 0; i < rows; ++i) {
     const int row = plan.first_row() + i;
-    RowExtent extent{0, 0};
-    if (plan.rows.blurred.Has(row) && row >= first_row &&
-        row < first_row + static_cast<int>(extents.size())) {
-      const Bounds& whole = extents[static_cast<size_t>(row - first_row)];
-      const Bounds& blurred = plan.columns.blurred;
-      extent.begin = std::max(blurred.first, whole.first) - plan.first_column();
-      extent.end = std::min(blurred.last, whole.last) + 1 - plan.first_column();
-      if (extent.begin >= extent.end) extent = {0, 0};
+    const auto holes = static_cast<int>(lattice.holes.size());
+    RowExtent extent{0, 0, holes, holes};
+    const int at = row - grid.first_row();
+    if (plan.rows.blurred.Has(row) && at >= 0 && at < static_cast<int>(extents.size())) {
+      const Bounds& whole = extents[static_cast<size_t>(at)];
+      const Bounds own{std::max(columns.first, whole.first), std::min(columns.last, whole.last)};
+      if (own.first <= own.last) {
+        extent.begin = own.first - plan.first_column();
+        extent.end = own.last + 1 - plan.first_column();
+      }
+      for (int column = own.first; column <= own.last; ++column)
+        if (!grid.Has({row, column})) lattice.holes.push_back(column - plan.first_column());
+      extent.end_hole = static_cast<int>(lattice.holes.size());
     }
     lattice.extents.push_back(extent);
   }
 }
 
-void MakeParts(const PointOrder& order, std::span<const Plan> plans, int first_row,
+void MakeParts(const PointOrder& order, std::span<const Plan> plans, const Grid& grid,
                std::span<const Bounds> extents, PositionLattice& lattice) {
   for (const Plan& plan : plans)
     lattice.columns =
@@ -281,7 +289,7 @@ void MakeParts(const PointOrder& order, std::span<const Plan> plans, int first_r
     PositionLattice::Part part{rows, (plan.first_row() & 1) != 0,
                                static_cast<uint32_t>(lattice.extents.size()),
                                static_cast<uint32_t>(lattice.runs.size()), 0};
-    AddExtents(plan, rows, first_row, extents, lattice);
+    AddExtents(plan, rows, grid, extents, lattice);
     AddRuns(order, plans, plan, lattice);
     part.end_run = static_cast<uint32_t>(lattice.runs.size());
     lattice.parts.push_back(part);
@@ -328,15 +336,13 @@ std::shared_ptr<const PositionLattice> BuildPositionLattice(const Kernels& kerne
   if (sigma_x < kNarrowest || sigma_y < kNarrowest) return nullptr;
   const Simplices simplices = ComputeSimplices(kernels, order, sigma_x, sigma_y);
   const std::optional<Grid> grid = Grid::Around(simplices.places);
-  if (!grid) return nullptr;
-  const std::optional<std::vector<Bounds>> extents = grid->Extents();
-  if (!extents) return nullptr;
+  if (!grid || !grid->IsDense()) return nullptr;
   const Reach reach(order, simplices.places);
   const std::vector<Plan> plans = PlanRegions(order, reach);
   if (SplattedPerPoint(order, plans) > kMostSplatted) return nullptr;
   auto lattice = std::make_shared<PositionLattice>();
   lattice->vertices = grid->vertices();
-  MakeParts(order, plans, grid->first_row(), *extents, *lattice);
+  MakeParts(order, plans, *grid, grid->Extents(), *lattice);
   MakeCorners(order, plans, simplices, grid->FilterOnes(simplices), normalization, *lattice);
   return lattice;
 }

@@ -13,9 +13,9 @@
 namespace i2crc::crf {
 
 // The filter of an image's points with a Gaussian kernel over their positions: the same
-// permutohedral lattice as Lattice's, of two features, but known to be a grid of triangles without
-// holes. Its vertices stand in rows, two of them for a row of pixels where σ is 1, and a vertex'
-// six neighbours in the two rows above and the two below.
+// permutohedral lattice as Lattice's, of two features, but known to be a grid of triangles nearly
+// without holes. Its vertices stand in rows, two of them for a row of pixels where σ is 1, and a
+// vertex' six neighbours in the two rows above and the two below.
 //
 // So nothing of it is ever in memory as a whole. Each region of the image splats the points that
 // reach it into a buffer in the second-level cache, blurs all three axes there in one sweep, and
@@ -38,6 +38,7 @@ struct PositionLattice {
   AlignedVector<Corner> splat;  // the same; empty where slice's weights are splat's as well
   std::vector<Part> parts;      // by region
   std::vector<RowExtent> extents;
+  std::vector<int> holes;
   std::vector<GridRun> runs;  // one more that is harmless to prefetch
 
   int places() const { return most_rows * columns; }  // that a buffer has room for
