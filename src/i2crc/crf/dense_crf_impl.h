@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -73,11 +74,16 @@ struct KeptGaussian {
   std::shared_ptr<const PositionLattice> positions;
 };
 
-// What a thread needs for a region.
+// What a thread needs for a region of the image.
 struct RegionScratch {
+  // Of the term in regions.
   AlignedVector<float> values;
   AlignedVector<float> rows;
   std::vector<SlicedTerm> terms;
+  // Of the region's points, by block.
+  AlignedVector<float> energies;
+  std::vector<float*> energy_rows;
+  std::vector<void*> marginal_rows;
 };
 
 class DenseCrf::Impl {
@@ -138,6 +144,8 @@ class DenseCrf::Impl {
   template <typename Work>
   void ForRuns(const Work& work);
   template <typename Work>
+  void ForRegions(const Work& work);
+  template <typename Work>
   void ForSliced(const Block& block, const Work& work);
   std::shared_ptr<Lattice> FreeLattice();
   const KeptGaussian& GaussianFor(float sigma_x, float sigma_y, Normalization normalization);
@@ -147,14 +155,20 @@ class DenseCrf::Impl {
                std::shared_ptr<const PositionLattice> positions,
                const Compatibility& compatibility);
   void MakeRoom();
+  void MakeRoom(RegionScratch& scratch) const;
   void Slice(size_t term, size_t block);
+  std::byte* ValuesOf(size_t term, size_t block);
+  const SlicedTerm* TermsOf(std::span<const SlicedTerm> terms, const Block& block, size_t region,
+                            RegionScratch& scratch);
   void FilterRegion(const PositionLattice& positions, size_t region, const Block& block,
                     RegionScratch& scratch);
-  void Splat(const Lattice& lattice, const Block& block, AlignedVector<std::byte>& values);
-  void Blur(const Lattice& lattice, AlignedVector<std::byte>& values);
-  SlicedTerm Sliced(size_t term, size_t block) const;
+  void Splat(const Lattice& lattice, const Block& block, std::byte* values);
+  void Blur(const Lattice& lattice, std::byte* values);
+  SlicedTerm Sliced(size_t term, size_t block);
+  AlignedVector<std::byte>& NextMarginals(Block& block) const;
   void TakeNextMarginals(Block& block) const;
   void StepFused();
+  void StepBlocks();
   bool ScattersAll() const;
   void InferScattering(int iterations);
   void UpdateAndScatter(Block& block, bool is_last);
@@ -163,6 +177,7 @@ class DenseCrf::Impl {
   double DivergenceOfEnergies();
   template <typename EnergiesOf>
   void Softmax(const EnergiesOf& energies_of);
+  void SoftmaxOfRegion(const Region& region, RegionScratch& scratch);
 
   DenseCrfOptions options_;
   const Kernels& kernels_;
@@ -170,7 +185,7 @@ class DenseCrf::Impl {
   LatticeBuilder builder_;
   PointOrder order_;
   std::vector<Block> blocks_;
-  std::vector<AlignedVector<std::byte>> values_;       // by term, [vertices] rows
+  std::vector<AlignedVector<std::byte>> values_;       // by term, [blocks][vertices] rows
   std::vector<AlignedVector<std::byte>> next_values_;  // of the iteration to come
   std::vector<std::shared_ptr<Lattice>> lattices_;     // whose memory is used again
   std::vector<KeptGaussian> gaussians_;                // the last used first
@@ -180,8 +195,6 @@ class DenseCrf::Impl {
   // Of the passes, kept so that an iteration allocates nothing.
   std::vector<SlicedTerm> sliced_;
   std::vector<SplattedTerm> splatted_;
-  std::vector<const float*> energies_of_blocks_;
-  std::vector<void*> marginals_of_blocks_;
   std::vector<double> parts_;
   Storage storage_ = Storage::kSingle;
   bool has_unary_ = false;
@@ -196,22 +209,23 @@ void DenseCrf::Impl::ForPoints(const Work& work) {
   });
 }
 
-// work(terms, begin, end) for all points, terms being those of sliced_. Where one of them is in
-// regions, its values are those of the block's marginals in the region of the points.
+// work(region, scratch) for each region of the image, with scratch of the thread's own.
+template <typename Work>
+void DenseCrf::Impl::ForRegions(const Work& work) {
+  team_.ForEachByThread(static_cast<int64_t>(order_.regions.size()), [&](int64_t i, int thread) {
+    work(static_cast<size_t>(i), region_scratch_[static_cast<size_t>(thread)]);
+  });
+}
+
+// work(terms, begin, end) for all points, terms being those of sliced_ for a block's marginals.
 template <typename Work>
 void DenseCrf::Impl::ForSliced(const Block& block, const Work& work) {
-  const auto in_region = std::find_if(sliced_.begin(), sliced_.end(),
-                                      [](const SlicedTerm& term) { return term.places > 0; });
-  if (in_region == sliced_.end())
+  const auto is_in_regions = [](const SlicedTerm& term) { return term.places > 0; };
+  if (std::none_of(sliced_.begin(), sliced_.end(), is_in_regions))
     return ForPoints([&](int64_t begin, int64_t end) { work(sliced_.data(), begin, end); });
-  const auto count = static_cast<int64_t>(order_.regions.size());
-  team_.ForEachByThread(count, [&](int64_t i, int thread) {
-    const auto r = static_cast<size_t>(i);
-    RegionScratch& scratch = region_scratch_[static_cast<size_t>(thread)];
-    FilterRegion(*positions_, r, block, scratch);
-    std::copy(sliced_.begin(), sliced_.end(), scratch.terms.begin());
-    scratch.terms[static_cast<size_t>(in_region - sliced_.begin())].values = scratch.values.data();
-    work(scratch.terms.data(), order_.regions[r].begin, order_.regions[r].end);
+  ForRegions([&](size_t r, RegionScratch& scratch) {
+    const Region& region = order_.regions[r];
+    work(TermsOf(sliced_, block, r, scratch), region.begin, region.end);
   });
 }
 

@@ -106,8 +106,8 @@ struct BlockKernels {
                 const SplatPiece& second);
   // In place: value + ½ (previous + next) along each chain; entries begin … end − 1, whole chains.
   void (*blur)(const uint32_t* entries, void* values, uint32_t begin, uint32_t end);
-  // energies[p] = negative_unary[p] + Σ over terms label_factor · slice(values); points begin …
-  // end − 1. negative_unary may be null: 0.
+  // energies[p − begin] = negative_unary[p] + Σ over terms label_factor · slice(values); points
+  // begin … end − 1. negative_unary may be null: 0.
   void (*slice)(const SlicedTerm* terms, int term_count, const float* negative_unary,
                 float* energies, int64_t begin, int64_t end);
   // marginals[p] = softmax of slice's energies, with one block of labels.
@@ -126,9 +126,9 @@ struct BlockKernels {
   // kGridFloatsBeyond, and 3 · kGridFloatsBeyond.
   void (*filter_region)(const GridShape& shape, const Corner* corners, const GridRun* runs,
                         int run_count, const void* marginals, float* values, float* scratch);
-  // marginals[p] = softmax(energies[p]) over all blocks, each of this kind.
-  void (*softmax)(const float* const* energies, void* const* marginals, int blocks, int64_t begin,
-                  int64_t end);
+  // marginals = softmax(energies) of `count` rows over all blocks, each of this kind. What energies
+  // are left is nobody's business.
+  void (*softmax)(float* const* energies, void* const* marginals, int blocks, int64_t count);
   // Rows of marginals from rows of floats, points begin … end − 1.
   void (*pack)(const float* rows, void* marginals, int64_t begin, int64_t end);
   // rows[0 … count − 1] = marginals of the points from begin, as floats.

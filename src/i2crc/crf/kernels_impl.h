@@ -188,7 +188,7 @@ void SlicePass(const SlicedTerm* terms, int term_count, const float* negative_un
     const int count = static_cast<int>(end - p < kTile ? end - p : kTile);
     Energies<Rows>(terms, term_count, negative_unary, p, count, tile);
     for (int i = 0; i < count; ++i)
-      Rows::StoreFloats(energies + (p + i) * Rows::kFloats, tile.row[i]);
+      Rows::StoreFloats(energies + (p - begin + i) * Rows::kFloats, tile.row[i]);
   }
 }
 
@@ -289,11 +289,10 @@ void UpdateAndScatterPass(const SlicedTerm* from, int from_count, const Splatted
 }
 
 template <typename Rows>
-void SoftmaxPass(const float* const* energies, void* const* marginals, int blocks, int64_t begin,
-                 int64_t end) {
+void SoftmaxPass(float* const* energies, void* const* marginals, int blocks, int64_t count) {
   using Row = typename Rows::Row;
   using F = Float<Row::kLanes>;
-  for (int64_t p = begin; p < end; ++p) {
+  for (int64_t p = 0; p < count; ++p) {
     F largest = F{} + kNoLabel;
     for (int b = 0; b < blocks; ++b) {
       const Row row = Rows::LoadFloats(energies[b] + p * Rows::kFloats);
@@ -302,14 +301,17 @@ void SoftmaxPass(const float* const* energies, void* const* marginals, int block
     largest = Greatest<Row::kLanes, Row::kLanes>(largest);
     F sum{};
     for (int b = 0; b < blocks; ++b) {
-      const Row row = Rows::LoadFloats(energies[b] + p * Rows::kFloats);
-      for (int i = 0; i < Row::kRegisters; ++i) sum += Exp<Row::kLanes>(row.r[i] - largest);
+      Row row = Rows::LoadFloats(energies[b] + p * Rows::kFloats);
+      for (int i = 0; i < Row::kRegisters; ++i) {
+        row.r[i] = Exp<Row::kLanes>(row.r[i] - largest);
+        sum += row.r[i];
+      }
+      Rows::StoreFloats(energies[b] + p * Rows::kFloats, row);
     }
     const F scale = 1.0F / Sum<Row::kLanes, Row::kLanes>(sum);
     for (int b = 0; b < blocks; ++b) {
       Row row = Rows::LoadFloats(energies[b] + p * Rows::kFloats);
-      for (int i = 0; i < Row::kRegisters; ++i)
-        row.r[i] = Exp<Row::kLanes>(row.r[i] - largest) * scale;
+      for (int i = 0; i < Row::kRegisters; ++i) row.r[i] *= scale;
       Rows::Store(static_cast<char*>(marginals[b]) + p * static_cast<int64_t>(Rows::kBytes), row);
     }
   }

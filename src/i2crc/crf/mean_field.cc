@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -22,24 +23,33 @@ void DenseCrf::Impl::MakeRoom() {
   values_.resize(std::max(values_.size(), terms_.size()));
   for (size_t t = 0; t < terms_.size(); ++t)
     if (terms_[t].lattice != nullptr)
-      values_[t].resize(static_cast<size_t>(terms_[t].lattice->vertices) * kernels.bytes);
-  if (positions_ == nullptr) return;
+      values_[t].resize(blocks_.size() * static_cast<size_t>(terms_[t].lattice->vertices) *
+                        kernels.bytes);
   region_scratch_.resize(static_cast<size_t>(team_.threads()));
+  for (RegionScratch& scratch : region_scratch_) MakeRoom(scratch);
+}
+
+void DenseCrf::Impl::MakeRoom(RegionScratch& scratch) const {
+  const BlockKernels& kernels = block_kernels();
+  const Region& largest = order_.regions.front();
+  scratch.energies.resize(blocks_.size() * static_cast<size_t>(largest.end - largest.begin) *
+                          static_cast<size_t>(kernels.floats));
+  scratch.energy_rows.resize(blocks_.size());
+  scratch.marginal_rows.resize(blocks_.size());
+  scratch.terms.resize(terms_.size());
+  if (positions_ == nullptr) return;
   const auto grid_floats = static_cast<size_t>(kernels.grid_floats);
   const size_t row = static_cast<size_t>(positions_->columns) * grid_floats;
-  for (RegionScratch& scratch : region_scratch_) {
-    scratch.values.resize(static_cast<size_t>(positions_->places()) * grid_floats +
-                          3 * kGridFloatsBeyond);
-    scratch.rows.resize(kGridScratchRows * (row + kGridFloatsBeyond) + 3 * kGridFloatsBeyond);
-    scratch.terms.resize(terms_.size());
-  }
+  scratch.values.resize(static_cast<size_t>(positions_->places()) * grid_floats +
+                        3 * kGridFloatsBeyond);
+  scratch.rows.resize(kGridScratchRows * (row + kGridFloatsBeyond) + 3 * kGridFloatsBeyond);
 }
 
 void DenseCrf::Impl::Start() {
   RequireProblem();
   if (!has_unary_) throw std::logic_error("DenseCrf: SetUnary or SetProbability comes first");
   MakeRoom();
-  Softmax([](Block& block) { return block.negative_unary.data(); });
+  Softmax([](const Block& block) { return block.negative_unary.data(); });
   has_marginals_ = true;
 }
 
@@ -64,7 +74,7 @@ void DenseCrf::Impl::InferScattering(int iterations) {
     for (size_t t = 0; t < terms_.size(); ++t) {
       if (terms_[t].lattice != nullptr) {
         std::swap(values_[t], next_values_[t]);
-        Blur(*terms_[t].lattice, values_[t]);
+        Blur(*terms_[t].lattice, values_[t].data());
       }
       sliced_.push_back(Sliced(t, 0));
     }
@@ -84,9 +94,7 @@ void DenseCrf::Impl::UpdateAndScatter(Block& block, bool is_last) {
     const Lattice& lattice = *terms_[t].lattice;
     splatted_.push_back({lattice.slice.data(), lattice.dims + 1, next_values_[t].data()});
   }
-  std::byte* marginals = positions_ != nullptr ? block.next_marginals.data()
-                         : is_last             ? block.marginals.data()
-                                               : nullptr;
+  std::byte* marginals = positions_ != nullptr || is_last ? NextMarginals(block).data() : nullptr;
   ForSliced(block, [&](const SlicedTerm* terms, int64_t begin, int64_t end) {
     block_kernels().update_and_scatter(terms, static_cast<int>(sliced_.size()), splatted_.data(),
                                        static_cast<int>(splatted_.size()),
@@ -96,33 +104,65 @@ void DenseCrf::Impl::UpdateAndScatter(Block& block, bool is_last) {
 }
 
 // Where regions read the marginals of their neighbours, new ones are written beside the old.
+AlignedVector<std::byte>& DenseCrf::Impl::NextMarginals(Block& block) const {
+  return positions_ != nullptr ? block.next_marginals : block.marginals;
+}
 void DenseCrf::Impl::TakeNextMarginals(Block& block) const {
   if (positions_ != nullptr) std::swap(block.marginals, block.next_marginals);
+}
+
+// The region's next marginals, of the energies in scratch.
+void DenseCrf::Impl::SoftmaxOfRegion(const Region& region, RegionScratch& scratch) {
+  const BlockKernels& kernels = block_kernels();
+  const int64_t count = region.end - region.begin;
+  for (size_t b = 0; b < blocks_.size(); ++b) {
+    scratch.energy_rows[b] = &scratch.energies[b * static_cast<size_t>(count * kernels.floats)];
+    scratch.marginal_rows[b] =
+        NextMarginals(blocks_[b]).data() + static_cast<size_t>(region.begin) * kernels.bytes;
+  }
+  kernels.softmax(scratch.energy_rows.data(), scratch.marginal_rows.data(),
+                  static_cast<int>(blocks_.size()), count);
 }
 
 // marginals = softmax of the energies that a block is asked for.
 template <typename EnergiesOf>
 void DenseCrf::Impl::Softmax(const EnergiesOf& energies_of) {
   const Stopwatch watch(times_.update);
-  energies_of_blocks_.clear();
-  marginals_of_blocks_.clear();
-  for (Block& block : blocks_) {
-    energies_of_blocks_.push_back(energies_of(block));
-    marginals_of_blocks_.push_back(block.marginals.data());
-  }
-  ForPoints([&](int64_t begin, int64_t end) {
-    block_kernels().softmax(energies_of_blocks_.data(), marginals_of_blocks_.data(),
-                            static_cast<int>(blocks_.size()), begin, end);
+  ForRegions([&](size_t r, RegionScratch& scratch) {
+    const Region& region = order_.regions[r];
+    const auto floats = static_cast<size_t>(block_kernels().floats);
+    const size_t count = static_cast<size_t>(region.end - region.begin) * floats;
+    for (size_t b = 0; b < blocks_.size(); ++b)
+      std::copy_n(energies_of(blocks_[b]) + static_cast<size_t>(region.begin) * floats, count,
+                  &scratch.energies[b * count]);
+    SoftmaxOfRegion(region, scratch);
   });
+  for (Block& block : blocks_) TakeNextMarginals(block);
 }
 
-// Filters the block's marginals with a term, or leaves that to ForSliced, and adds it to sliced_.
+std::byte* DenseCrf::Impl::ValuesOf(size_t term, size_t block) {
+  return values_[term].data() + block * values_[term].size() / blocks_.size();
+}
+
+// Filters the block's marginals with a term, or leaves that to TermsOf, and adds it to sliced_.
 void DenseCrf::Impl::Slice(size_t term, size_t block) {
   if (const Lattice* lattice = terms_[term].lattice.get()) {
-    Splat(*lattice, blocks_[block], values_[term]);
-    Blur(*lattice, values_[term]);
+    Splat(*lattice, blocks_[block], ValuesOf(term, block));
+    Blur(*lattice, ValuesOf(term, block));
   }
   sliced_.push_back(Sliced(term, block));
+}
+
+// The terms for a region, where the one in regions has the block's marginals filtered.
+const SlicedTerm* DenseCrf::Impl::TermsOf(std::span<const SlicedTerm> terms, const Block& block,
+                                          size_t region, RegionScratch& scratch) {
+  std::copy(terms.begin(), terms.end(), scratch.terms.begin());
+  for (SlicedTerm& term : std::span(scratch.terms).first(terms.size())) {
+    if (term.places == 0) continue;
+    FilterRegion(*positions_, region, block, scratch);
+    term.values = scratch.values.data();
+  }
+  return scratch.terms.data();
 }
 
 void DenseCrf::Impl::FilterRegion(const PositionLattice& positions, size_t region,
@@ -140,14 +180,13 @@ void DenseCrf::Impl::FilterRegion(const PositionLattice& positions, size_t regio
       block.marginals.data(), scratch.values.data(), scratch.rows.data());
 }
 
-void DenseCrf::Impl::Splat(const Lattice& lattice, const Block& block,
-                           AlignedVector<std::byte>& values) {
+void DenseCrf::Impl::Splat(const Lattice& lattice, const Block& block, std::byte* values) {
   const Stopwatch watch(times_.splat);
   const BlockKernels& kernels = block_kernels();
   if (lattice.scatters) {
-    std::fill(values.begin(), values.end(), std::byte{0});
-    kernels.scatter({lattice.slice.data(), lattice.dims + 1, values.data()}, block.marginals.data(),
-                    0, points());
+    std::fill_n(values, static_cast<size_t>(lattice.vertices) * kernels.bytes, std::byte{0});
+    kernels.scatter({lattice.slice.data(), lattice.dims + 1, values}, block.marginals.data(), 0,
+                    points());
     return;
   }
   const size_t pieces = lattice.splat_pieces.size() - 1;
@@ -158,29 +197,28 @@ void DenseCrf::Impl::Splat(const Lattice& lattice, const Block& block,
   };
   team_.ForEach(static_cast<int64_t>((pieces + 1) / 2), [&](int64_t i) {
     const auto first = static_cast<size_t>(i) * 2;
-    kernels.splat(lattice.splat.data(), block.marginals.data(), values.data(), piece(first),
+    kernels.splat(lattice.splat.data(), block.marginals.data(), values, piece(first),
                   piece(first + 1));
   });
 }
 
-void DenseCrf::Impl::Blur(const Lattice& lattice, AlignedVector<std::byte>& values) {
+void DenseCrf::Impl::Blur(const Lattice& lattice, std::byte* values) {
   const Stopwatch watch(times_.blur);
   for (const ChainList& chains : lattice.chains) {
     if (chains.pieces.empty()) continue;
     team_.ForEach(static_cast<int64_t>(chains.pieces.size()) - 1, [&](int64_t i) {
-      block_kernels().blur(chains.entries.data(), values.data(),
-                           chains.pieces[static_cast<size_t>(i)],
+      block_kernels().blur(chains.entries.data(), values, chains.pieces[static_cast<size_t>(i)],
                            chains.pieces[static_cast<size_t>(i) + 1]);
     });
   }
 }
 
-SlicedTerm DenseCrf::Impl::Sliced(size_t term, size_t block) const {
+SlicedTerm DenseCrf::Impl::Sliced(size_t term, size_t block) {
   const float* factor = terms_[term].factor[block].data();
   if (const PositionLattice* positions = terms_[term].positions.get())
     return {positions->slice.data(), 3, nullptr, factor, positions->places()};
   const Lattice& lattice = *terms_[term].lattice;
-  return {lattice.slice.data(), lattice.dims + 1, values_[term].data(), factor, 0};
+  return {lattice.slice.data(), lattice.dims + 1, ValuesOf(term, block), factor, 0};
 }
 
 // One block of labels, and no label that speaks to another: energies never leave the registers.
@@ -189,13 +227,32 @@ void DenseCrf::Impl::StepFused() {
   sliced_.clear();
   for (size_t t = 0; t < terms_.size(); ++t) Slice(t, 0);
   const Stopwatch watch(times_.update);
-  std::byte* marginals =
-      positions_ != nullptr ? block.next_marginals.data() : block.marginals.data();
   ForSliced(block, [&](const SlicedTerm* terms, int64_t begin, int64_t end) {
     block_kernels().update(terms, static_cast<int>(sliced_.size()), block.negative_unary.data(),
-                           marginals, begin, end);
+                           NextMarginals(block).data(), begin, end);
   });
   TakeNextMarginals(block);
+}
+
+// Several blocks, and no label that speaks to another: energies never leave the thread's cache.
+void DenseCrf::Impl::StepBlocks() {
+  const BlockKernels& kernels = block_kernels();
+  sliced_.clear();
+  for (size_t b = 0; b < blocks_.size(); ++b)
+    for (size_t t = 0; t < terms_.size(); ++t) Slice(t, b);
+  const std::span<const SlicedTerm> sliced = sliced_;
+  const Stopwatch watch(times_.update);
+  ForRegions([&](size_t r, RegionScratch& scratch) {
+    const Region& region = order_.regions[r];
+    const auto floats = static_cast<size_t>((region.end - region.begin) * kernels.floats);
+    for (size_t b = 0; b < blocks_.size(); ++b)
+      kernels.slice(
+          TermsOf(sliced.subspan(b * terms_.size(), terms_.size()), blocks_[b], r, scratch),
+          static_cast<int>(terms_.size()), blocks_[b].negative_unary.data(),
+          &scratch.energies[b * floats], region.begin, region.end);
+    SoftmaxOfRegion(region, scratch);
+  });
+  for (Block& block : blocks_) TakeNextMarginals(block);
 }
 
 // energies = −unary − Σ over terms μ · F(Q), of the marginals in the rows.
@@ -204,7 +261,8 @@ void DenseCrf::Impl::ComputeEnergies() {
   const auto slice = [&](const Block& block, const float* unary, AlignedVector<float>& to) {
     const Stopwatch watch(times_.update);
     ForSliced(block, [&](const SlicedTerm* terms, int64_t begin, int64_t end) {
-      kernels.slice(terms, static_cast<int>(sliced_.size()), unary, to.data(), begin, end);
+      kernels.slice(terms, static_cast<int>(sliced_.size()), unary,
+                    &to[static_cast<size_t>(begin * kernels.floats)], begin, end);
     });
   };
   for (size_t b = 0; b < blocks_.size(); ++b) {
@@ -252,9 +310,9 @@ void DenseCrf::Impl::Step() {
   if (!has_marginals_) throw std::logic_error("DenseCrf: Infer, Start or SetMarginals comes first");
   if (!has_unary_) throw std::logic_error("DenseCrf: SetUnary or SetProbability comes first");
   MakeRoom();
-  if (blocks_.size() == 1 && !has_matrix()) return StepFused();
+  if (!has_matrix()) return blocks_.size() == 1 ? StepFused() : StepBlocks();
   ComputeEnergies();
-  Softmax([](Block& block) { return block.energies.data(); });
+  Softmax([](const Block& block) { return block.energies.data(); });
 }
 
 void DenseCrf::Impl::Infer(int iterations, std::vector<double>* divergence) {
@@ -269,7 +327,7 @@ void DenseCrf::Impl::Infer(int iterations, std::vector<double>* divergence) {
     }
     ComputeEnergies();
     divergence->push_back(DivergenceOfEnergies());
-    Softmax([](Block& block) { return block.energies.data(); });
+    Softmax([](const Block& block) { return block.energies.data(); });
   }
   if (divergence == nullptr) return;
   ComputeEnergies();

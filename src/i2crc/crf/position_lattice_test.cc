@@ -70,7 +70,9 @@ std::vector<float> FilteredByRegions(const PositionLattice& lattice, const Point
                           static_cast<int>(part.end_run - part.first_run), marginals.data(),
                           values.data(), scratch.data());
     const SlicedTerm term{lattice.slice.data(), 3, values.data(), ones.data(), lattice.places()};
-    kernels.slice(&term, 1, nullptr, filtered.data(), order.regions[r].begin, order.regions[r].end);
+    const int64_t begin = order.regions[r].begin;
+    kernels.slice(&term, 1, nullptr, &filtered[static_cast<size_t>(begin) * floats], begin,
+                  order.regions[r].end);
   }
   return filtered;
 }
