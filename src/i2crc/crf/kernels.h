@@ -84,8 +84,8 @@ constexpr int kGridColumnsBeyond = 1;
 // touched.
 constexpr int kGridFloatsBeyond = 16;
 constexpr int kGridScratchRows = 12;
-// How many runs ahead marginals are asked for: so many more stand behind the last.
-constexpr int kGridRunsAhead = 3;
+// How many runs ahead marginals are asked for: twice so many more stand behind the last.
+constexpr int kGridRunsAhead = 4;
 
 // Points begin … begin + count − 1 that are splatted into a region's buffer.
 struct GridRun {
@@ -121,8 +121,8 @@ struct BlockKernels {
   void (*update_and_scatter)(const SlicedTerm* from, int from_count, const SplattedTerm* to,
                              int to_count, const float* negative_unary, void* marginals,
                              int64_t begin, int64_t end);
-  // Splats the runs into a region's buffer, and blurs it; corners [points][3]. values: places and
-  // 3 · kGridFloatsBeyond; scratch: kGridScratchRows times columns places and
+  // Splats the runs, an even number, into a region's buffer, and blurs it; corners [points][3].
+  // values: places and 3 · kGridFloatsBeyond; scratch: kGridScratchRows times columns places and
   // kGridFloatsBeyond, and 3 · kGridFloatsBeyond.
   void (*filter_region)(const GridShape& shape, const Corner* corners, const GridRun* runs,
                         int run_count, const void* marginals, float* values, float* scratch);

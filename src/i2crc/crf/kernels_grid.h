@@ -70,6 +70,35 @@ I2CRC_CRF_INLINE void BlurGrid(const GridShape& shape, float* values, float* scr
   }
 }
 
+// One run of points being splatted.
+template <typename Rows>
+struct RegionStream {
+  RegionStream(const GridRun& run, const Corner* corners, const char* marginals)
+      : corner(corners + size_t{run.begin} * 3),
+        marginal(marginals + size_t{run.begin} * Rows::kBytes),
+        shift(static_cast<uint32_t>(run.shift)),
+        count(run.count) {}
+
+  const Corner* corner;
+  const char* marginal;
+  uint32_t shift;
+  uint32_t count;
+};
+
+template <typename Rows>
+I2CRC_CRF_INLINE void RegionStep(RegionStream<Rows>& stream, float* first, float* second) {
+  const typename Rows::Row row = Rows::Load(stream.marginal);
+  for (int k = 0; k < 3; ++k) {
+    const uint32_t place = stream.corner[k].index + stream.shift;
+    Rows::StorePlace(first, second, place,
+                     Plus(Rows::LoadPlace(first, second, place), stream.corner[k].weight, row));
+  }
+  stream.corner += 3;
+  stream.marginal += Rows::kBytes;
+}
+
+// Two runs at once, an even number of them: points that follow each other share vertices, and each
+// addition waits for the one before it.
 template <typename Rows>
 void FilterRegionPass(const GridShape& shape, const Corner* corners, const GridRun* runs,
                       int run_count, const void* marginals, float* values, float* scratch) {
@@ -79,22 +108,21 @@ void FilterRegionPass(const GridShape& shape, const Corner* corners, const GridR
   __builtin_memset(first, 0, static_cast<size_t>(places) * Rows::kFirstPlane * sizeof(float));
   __builtin_memset(second, 0, static_cast<size_t>(places) * Rows::kSecondPlane * sizeof(float));
   const char* from = static_cast<const char*>(marginals);
-  for (int r = 0; r < run_count; ++r) {
-    const GridRun run = runs[r];
-    // No hardware foresees where the next run begins.
-    const char* next = from + size_t{runs[r + kGridRunsAhead].begin} * Rows::kBytes;
-    for (size_t at = 0; at < kLanePoints * Rows::kBytes; at += 64) __builtin_prefetch(next + at);
-    const Corner* corner = corners + size_t{run.begin} * 3;
-    const char* marginal = from + size_t{run.begin} * Rows::kBytes;
-    const auto shift = static_cast<uint32_t>(run.shift);
-    for (uint32_t i = 0; i < run.count; ++i, corner += 3, marginal += Rows::kBytes) {
-      const typename Rows::Row row = Rows::Load(marginal);
-      for (int k = 0; k < 3; ++k) {
-        const uint32_t place = corner[k].index + shift;
-        Rows::StorePlace(first, second, place,
-                         Plus(Rows::LoadPlace(first, second, place), corner[k].weight, row));
-      }
+  for (int r = 0; r < run_count; r += 2) {
+    // No hardware foresees where the next runs begin.
+    for (int ahead = 0; ahead < 2; ++ahead) {
+      const char* next = from + size_t{runs[r + kGridRunsAhead + ahead].begin} * Rows::kBytes;
+      for (size_t at = 0; at < kLanePoints * Rows::kBytes; at += 64) __builtin_prefetch(next + at);
     }
+    RegionStream<Rows> a(runs[r], corners, from);
+    RegionStream<Rows> b(runs[r + 1], corners, from);
+    const uint32_t both = a.count < b.count ? a.count : b.count;
+    for (uint32_t i = 0; i < both; ++i) {
+      RegionStep(a, first, second);
+      RegionStep(b, first, second);
+    }
+    for (uint32_t i = both; i < a.count; ++i) RegionStep(a, first, second);
+    for (uint32_t i = both; i < b.count; ++i) RegionStep(b, first, second);
   }
   BlurGrid<Rows::kFirstPlane>(shape, first, scratch);
   if constexpr (Rows::kSecondPlane > 0) BlurGrid<Rows::kSecondPlane>(shape, second, scratch);

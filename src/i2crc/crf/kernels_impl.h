@@ -230,12 +230,13 @@ void UpdatePass(const SlicedTerm* terms, int term_count, const float* negative_u
   for (int64_t p = begin; p < end; p += kTile) {
     const int count = static_cast<int>(end - p < kTile ? end - p : kTile);
     Energies<Rows>(terms, term_count, negative_unary, p, count, tile);
-    for (int i = 0; i < count; ++i)
+    for (int i = 0; !Rows::kStreams && i < count; ++i)
       __builtin_prefetch(to + (p + i) * static_cast<int64_t>(Rows::kBytes), 1);
     SoftmaxTile<Row::kLanes * Row::kRegisters>(reinterpret_cast<float*>(tile.row));
     for (int i = 0; i < count; ++i)
-      Rows::Store(to + (p + i) * static_cast<int64_t>(Rows::kBytes), tile.row[i]);
+      StoreForLater<Rows>(to + (p + i) * static_cast<int64_t>(Rows::kBytes), tile.row[i]);
   }
+  StreamEnds<Rows>();
 }
 
 template <typename Rows, int kCorners>
@@ -269,6 +270,19 @@ void ScatterPass(const SplattedTerm& term, const void* marginals, int64_t begin,
     ScatterPoint<Rows>(term, p, Rows::Load(from + p * static_cast<int64_t>(Rows::kBytes)));
 }
 
+// Of the points from begin, to which the same vertices will be splatted as they are sliced from.
+template <typename Rows>
+I2CRC_CRF_INLINE void AskForVertices(const SplattedTerm* to, int to_count, int64_t begin) {
+  // The narrowest rows are near enough without.
+  if (Rows::kBytes <= 16) return;
+  for (int t = 0; t < to_count; ++t) {
+    const Corner* corner = to[t].slice + begin * to[t].corners;
+    const char* values = static_cast<const char*>(to[t].values);
+    for (int c = 0; c < kTile * to[t].corners; ++c)
+      __builtin_prefetch(values + size_t{corner[c].index} * Rows::kBytes, 1);
+  }
+}
+
 template <typename Rows>
 void UpdateAndScatterPass(const SlicedTerm* from, int from_count, const SplattedTerm* to,
                           int to_count, const float* negative_unary, void* marginals, int64_t begin,
@@ -277,6 +291,7 @@ void UpdateAndScatterPass(const SlicedTerm* from, int from_count, const Splatted
   Tile<Rows> tile = {};
   for (int64_t p = begin; p < end; p += kTile) {
     const int count = static_cast<int>(end - p < kTile ? end - p : kTile);
+    AskForVertices<Rows>(to, to_count, p);
     Energies<Rows>(from, from_count, negative_unary, p, count, tile);
     SoftmaxTile<Row::kLanes * Row::kRegisters>(reinterpret_cast<float*>(tile.row));
     if (marginals != nullptr) {
@@ -312,9 +327,11 @@ void SoftmaxPass(float* const* energies, void* const* marginals, int blocks, int
     for (int b = 0; b < blocks; ++b) {
       Row row = Rows::LoadFloats(energies[b] + p * Rows::kFloats);
       for (int i = 0; i < Row::kRegisters; ++i) row.r[i] *= scale;
-      Rows::Store(static_cast<char*>(marginals[b]) + p * static_cast<int64_t>(Rows::kBytes), row);
+      StoreForLater<Rows>(static_cast<char*>(marginals[b]) + p * static_cast<int64_t>(Rows::kBytes),
+                          row);
     }
   }
+  StreamEnds<Rows>();
 }
 
 template <typename Rows>

@@ -30,6 +30,7 @@ struct SingleRows {
   static constexpr int kFloats = kWidth;
   static constexpr size_t kBytes = kWidth * sizeof(float);
   static constexpr bool kRoundsSums = false;
+  static constexpr bool kStreams = false;
   static constexpr int kLanes = kWidth < I2CRC_CRF_NATIVE ? kWidth : I2CRC_CRF_NATIVE;
   using Row = RowOf<kLanes, kWidth / kLanes>;
 
@@ -88,6 +89,7 @@ struct PackedRows {
   static constexpr int kFirstPlane = 16;
   static constexpr int kSecondPlane = 8;
   static constexpr bool kRoundsSums = true;
+  static constexpr bool kStreams = I2CRC_CRF_NATIVE > 8;
 #if I2CRC_CRF_NATIVE > 8
   static constexpr int kLanes = 16;
   using Row = RowOf<16, 2>;  // the last 8 lanes are no labels
@@ -125,15 +127,18 @@ struct PackedRows {
     return {{FromPackedBits<Float<16>>(reinterpret_cast<UInt<16>>(first)),
              FromPackedBits<Float<16>>(reinterpret_cast<UInt<16>>(second))}};
   }
-  I2CRC_CRF_MEMBER void Store(char* to, const Row& row) {
+  I2CRC_CRF_MEMBER void Store(char* to, const Row& row) { _mm512_store_si512(to, Line(row)); }
+  I2CRC_CRF_MEMBER void Stream(char* to, const Row& row) {
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(to), Line(row));
+  }
+  I2CRC_CRF_MEMBER __m512i Line(const Row& row) {
     // Byte b of the line is byte 1 + b % 3 of lane b / 3; the last byte is nobody's.
     alignas(64) char bytes[64];
     for (int b = 0; b < 64; ++b) bytes[b] = static_cast<char>(b / 3 * 4 + b % 3 + 1);
-    const __m512i line = _mm512_permutex2var_epi8(
+    return _mm512_permutex2var_epi8(
         reinterpret_cast<__m512i>(ToPackedBits<Float<16>, UInt<16>>(row.r[0])),
         _mm512_load_si512(bytes),
         reinterpret_cast<__m512i>(ToPackedBits<Float<16>, UInt<16>>(row.r[1])));
-    _mm512_storeu_si512(to, line);
   }
 #else
   static constexpr int kLanes = 8;
@@ -189,6 +194,23 @@ struct PackedRows {
 #endif
 };
 #endif
+
+// Rows that will not be read soon: where the whole of a cache line is written, it need not be read
+// from memory before, nor push anything out of the cache. StreamEnds() before another thread reads.
+template <typename Rows>
+I2CRC_CRF_INLINE void StoreForLater(char* to, const typename Rows::Row& row) {
+  if constexpr (Rows::kStreams) {
+    Rows::Stream(to, row);
+  } else {
+    Rows::Store(to, row);
+  }
+}
+template <typename Rows>
+I2CRC_CRF_INLINE void StreamEnds() {
+#if I2CRC_CRF_NATIVE > 8
+  if constexpr (Rows::kStreams) _mm_sfence();
+#endif
+}
 
 template <typename Row>
 I2CRC_CRF_INLINE Row Scaled(float factor, Row row) {

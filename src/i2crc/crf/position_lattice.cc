@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <limits>
 #include <optional>
 #include <span>
@@ -238,7 +239,8 @@ void AddRuns(const PointOrder& order, std::span<const Plan> plans, const Plan& p
              PositionLattice& lattice) {
   const int regions_of_a_row =
       (order.width + PointOrder::kRegionWidth - 1) / PointOrder::kRegionWidth;
-  for (int y = plan.rows.begin; y < plan.rows.end; ++y)
+  for (int y = plan.rows.begin; y < plan.rows.end; ++y) {
+    const auto row_begin = static_cast<std::ptrdiff_t>(lattice.runs.size());
     for (int x = plan.columns.begin; x < plan.columns.end;) {
       const int run = x / kLanePoints;
       const int end = std::min(plan.columns.end, (run + 1) * kLanePoints);
@@ -251,6 +253,11 @@ void AddRuns(const PointOrder& order, std::span<const Plan> plans, const Plan& p
                                   from.first_column() - plan.first_column()});
       x = end;
     }
+    // Two are splatted at once: those of the same length side by side.
+    std::stable_sort(lattice.runs.begin() + row_begin, lattice.runs.end(),
+                     [](const GridRun& a, const GridRun& b) { return a.count > b.count; });
+    if (lattice.runs.size() % 2 != 0) lattice.runs.push_back({0, 0, 0});
+  }
 }
 
 void AddExtents(const Plan& plan, int rows, const Grid& grid, std::span<const Bounds> extents,
@@ -294,7 +301,7 @@ void MakeParts(const PointOrder& order, std::span<const Plan> plans, const Grid&
     part.end_run = static_cast<uint32_t>(lattice.runs.size());
     lattice.parts.push_back(part);
   }
-  lattice.runs.insert(lattice.runs.end(), kGridRunsAhead, GridRun{0, 0, 0});
+  lattice.runs.insert(lattice.runs.end(), 2 * kGridRunsAhead, GridRun{0, 0, 0});
 }
 
 void MakeCorners(const PointOrder& order, std::span<const Plan> plans, const Simplices& simplices,
