@@ -12,8 +12,6 @@ namespace i2crc::crf {
 
 struct Kernels;
 class ThreadTeam;
-template <size_t kWords>
-struct VertexTableMemory;
 
 // A point's share in a vertex: an edge of the sparse matrices splat and slice.
 struct Corner {
@@ -78,8 +76,8 @@ class LatticeBuilder {
  private:
   struct Scratch;
   void ComputeSimplices(const float* features, Lattice& lattice);
-  template <size_t kWords>
-  void Connect(const void* field_plan, VertexTableMemory<kWords>& memory, Lattice& lattice);
+  template <typename Vertices>
+  void Connect(Vertices vertices, Lattice& lattice);
 
   const Kernels& kernels_;
   ThreadTeam& team_;
