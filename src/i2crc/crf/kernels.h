@@ -105,7 +105,7 @@ struct VertexKernels {
   void (*keys)(const NarrowTable& table, const NarrowKeyPlan& plan, int dims, const int32_t* cells,
                const int32_t* order, const NarrowCorners& corners);
   // Finds the vertices of a block's first points, or adds them, in the order of points and then of
-  // k: corners[point][k].index; ones[vertex] += weight. There must be room for all of them.
+  // k: corners[point][k]; ones[vertex] += weight. There must be room for all of them.
   void (*meet)(NarrowTable& table, const NarrowCorners& asked, int dims, int lanes, float* ones,
                Corner* corners);
   // Fills the table's filter, which is empty.

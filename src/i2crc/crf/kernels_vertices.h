@@ -140,9 +140,8 @@ void MeetPass(NarrowTable& table, const NarrowCorners& asked, int dims, int lane
       PutKey(*at.bucket, at.place, key);
       copy.keys[size] = key;
       size += uint32_t{there > vertex};
-      corners->index = vertex;
-      ones[vertex] += corners->weight;
-      ++corners;
+      *corners++ = {vertex, asked.weights[c]};
+      ones[vertex] += asked.weights[c];
     }
   table.size = size;
 }

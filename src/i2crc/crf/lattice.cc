@@ -12,6 +12,7 @@
 #include <type_traits>
 
 #include "i2crc/crf/kernels.h"
+#include "i2crc/crf/simplex_source.h"
 #include "i2crc/crf/thread_team.h"
 #include "i2crc/crf/vertex_keys.h"
 #include "i2crc/crf/vertices.h"
@@ -204,48 +205,8 @@ LatticeBuilder::LatticeBuilder(const Kernels& kernels, ThreadTeam& team)
     : kernels_(kernels), team_(team), scratch_(std::make_unique<Scratch>()) {}
 LatticeBuilder::~LatticeBuilder() = default;
 
-void LatticeBuilder::ComputeSimplices(const float* features, Lattice& lattice) {
-  const int d = lattice.dims;
-  const auto dims = static_cast<size_t>(d);
-  constexpr size_t kBlock = kLanePoints;
-  const auto points = static_cast<size_t>(lattice.points);
-  const size_t blocks = (points + kBlock - 1) / kBlock;
-  std::array<float, kMaxDims> scale;
-  const double side = std::sqrt(2.0 / 3.0) * (d + 1);
-  for (size_t j = 0; j < dims; ++j)
-    scale[j] = static_cast<float>(
-        side / std::sqrt((static_cast<double>(j) + 1) * (static_cast<double>(j) + 2)));
-  scratch_->simplices.cells.resize(blocks * dims * kBlock);
-  scratch_->simplices.order.resize(blocks * (dims + 1) * kBlock);
-  lattice.slice.resize(points * (dims + 1) + Lattice::kPadding);
-  std::fill_n(lattice.slice.end() - Lattice::kPadding, Lattice::kPadding, Corner{0, 0.0F});
-  std::array<float, kBlock*(kMaxDims + 1)> weights;
-  for (size_t b = 0; b < blocks; ++b) {
-    const size_t begin = b * kBlock;
-    const size_t lanes = std::min(kBlock, points - begin);
-    const float* from = features + begin;
-    size_t stride = points;
-    if (lanes < kBlock) {
-      // Filled up with its last point, which changes no bound.
-      scratch_->tail.resize(dims * kBlock);
-      for (size_t i = 0; i < dims; ++i)
-        for (size_t lane = 0; lane < kBlock; ++lane)
-          scratch_->tail[i * kBlock + lane] = from[i * points + std::min(lane, lanes - 1)];
-      from = scratch_->tail.data();
-      stride = kBlock;
-    }
-    kernels_.simplices(from, static_cast<int64_t>(stride), d, scale.data(),
-                       {&scratch_->simplices.cells[b * dims * kBlock],
-                        &scratch_->simplices.order[b * (dims + 1) * kBlock], weights.data()});
-    for (size_t lane = 0; lane < lanes; ++lane)
-      for (size_t k = 0; k <= dims; ++k)
-        lattice.slice[(begin + lane) * (dims + 1) + k].weight = weights[k * kBlock + lane];
-  }
-}
-
 template <typename Vertices>
-void LatticeBuilder::Connect(Vertices vertices, Lattice& lattice) {
-  vertices.Meet(scratch_->simplices, scratch_->values, lattice);
+void LatticeBuilder::Connect(const Vertices& vertices, Lattice& lattice) {
   lattice.vertices = vertices.size();
   const size_t axes = static_cast<size_t>(lattice.dims) + 1;
   lattice.chains.resize(axes);
@@ -261,6 +222,32 @@ void LatticeBuilder::Connect(Vertices vertices, Lattice& lattice) {
   });
 }
 
+void LatticeBuilder::MeetNarrowVertices(const SimplexSource& source, const FieldPlan& plan,
+                                        Lattice& lattice) {
+  NarrowVertices vertices(scratch_->table1, kernels_, plan, lattice.points);
+  vertices.Meet(source, scratch_->values, lattice.slice.data());
+  Connect(vertices, lattice);
+}
+
+template <size_t kWords>
+void LatticeBuilder::MeetWideVertices(VertexTableMemory<kWords>& memory, const FieldPlan& plan,
+                                      Lattice& lattice) {
+  WideVertices<kWords> vertices(memory, plan, lattice.points);
+  vertices.Meet(scratch_->simplices, scratch_->values, lattice);
+  Connect(vertices, lattice);
+}
+
+// Photographs need one word; the others are for many or finely spread features.
+void LatticeBuilder::MeetVertices(const SimplexSource& source, Lattice& lattice) {
+  if (const auto plan = PlanNarrowFields(source)) return MeetNarrowVertices(source, *plan, lattice);
+  ComputeSimplices(source, scratch_->simplices, lattice.slice.data());
+  const FieldPlan plan = PlanFields(scratch_->simplices.cells, lattice.dims);
+  if (plan.words == 1) return MeetNarrowVertices(source, plan, lattice);
+  if (plan.words == 2) return MeetWideVertices(scratch_->table2, plan, lattice);
+  if (plan.words <= 4) return MeetWideVertices(scratch_->table4, plan, lattice);
+  MeetWideVertices(scratch_->table16, plan, lattice);
+}
+
 void LatticeBuilder::Build(const float* features, int dims, int64_t points,
                            Normalization normalization, bool may_scatter, Lattice& lattice) {
   if (dims < 1 || dims > kMaxDims)
@@ -273,18 +260,10 @@ void LatticeBuilder::Build(const float* features, int dims, int64_t points,
                                 " are possible");
   lattice.dims = dims;
   lattice.points = points;
-  ComputeSimplices(features, lattice);
-  const FieldPlan plan = PlanFields(scratch_->simplices.cells, dims);
-  // Photographs need one word; the others are for many or finely spread features.
-  if (plan.words == 1) {
-    Connect(NarrowVertices(scratch_->table1, kernels_, plan, points), lattice);
-  } else if (plan.words == 2) {
-    Connect(WideVertices<2>(scratch_->table2, plan, points), lattice);
-  } else if (plan.words <= 4) {
-    Connect(WideVertices<4>(scratch_->table4, plan, points), lattice);
-  } else {
-    Connect(WideVertices<16>(scratch_->table16, plan, points), lattice);
-  }
+  const size_t corners = static_cast<size_t>(points) * (static_cast<size_t>(dims) + 1);
+  lattice.slice.resize(corners + Lattice::kPadding);
+  std::fill_n(lattice.slice.end() - Lattice::kPadding, Lattice::kPadding, Corner{0, 0.0F});
+  MeetVertices(SimplexSource(kernels_, features, dims, points), lattice);
   const float largest_value = FilterOnes(lattice, scratch_->values, scratch_->ones);
   const Folding folding(normalization, lattice, scratch_->ones, largest_value);
   FoldAndMakeSplat(folding, may_scatter, scratch_->ones, scratch_->at, lattice);

@@ -11,7 +11,11 @@
 namespace i2crc::crf {
 
 struct Kernels;
+class SimplexSource;
 class ThreadTeam;
+struct FieldPlan;
+template <size_t kWords>
+struct VertexTableMemory;
 
 // A point's share in a vertex: an edge of the sparse matrices splat and slice.
 struct Corner {
@@ -75,9 +79,12 @@ class LatticeBuilder {
 
  private:
   struct Scratch;
-  void ComputeSimplices(const float* features, Lattice& lattice);
+  void MeetVertices(const SimplexSource& source, Lattice& lattice);
+  void MeetNarrowVertices(const SimplexSource& source, const FieldPlan& plan, Lattice& lattice);
+  template <size_t kWords>
+  void MeetWideVertices(VertexTableMemory<kWords>& memory, const FieldPlan& plan, Lattice& lattice);
   template <typename Vertices>
-  void Connect(Vertices vertices, Lattice& lattice);
+  void Connect(const Vertices& vertices, Lattice& lattice);
 
   const Kernels& kernels_;
   ThreadTeam& team_;

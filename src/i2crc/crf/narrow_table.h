@@ -47,6 +47,7 @@ struct NarrowKeyPlan {
 struct NarrowCorners {
   uint64_t* keys;
   uint64_t* hashes;
+  const float* weights;
 };
 
 // One axis: what is added to a key for the next one's, where its residue is zero and elsewhere.

@@ -3,9 +3,11 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "i2crc/crf/kernels.h"
+#include "i2crc/crf/simplex_source.h"
 #include "i2crc/crf/vertex_table.h"
 
 namespace i2crc::crf {
@@ -25,6 +27,11 @@ struct FieldPlan {
 // From the simplices: cells in blocks [d][kLanePoints]. Throws std::invalid_argument where a cell
 // is out of bounds.
 FieldPlan PlanFields(std::span<const int32_t> cells, int dims);
+
+// From the bounds of the features alone, without simplices, which are found in one go with the
+// vertices then. Nothing where the fields might need more than a word, or a cell might be out of
+// bounds.
+std::optional<FieldPlan> PlanNarrowFields(const SimplexSource& source);
 
 // What keys are made of.
 template <size_t kWords>

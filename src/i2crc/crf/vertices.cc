@@ -43,36 +43,47 @@ void NarrowVertices::Grow() {
   }
 }
 
-void NarrowVertices::Meet(const SimplexList& simplices, AlignedVector<float>& ones,
-                          Lattice& lattice) {
-  const auto d = static_cast<size_t>(lattice.dims);
+namespace {
+
+// A block's simplices, from features to what its corners are looked up by.
+struct AskedBlock {
+  static constexpr size_t kMost = kLanePoints * (kMaxDims + 1);
+  alignas(64) std::array<int32_t, kMost> cells;
+  alignas(64) std::array<int32_t, kMost> order;
+  alignas(64) std::array<float, kMost> weights;
+  alignas(64) std::array<uint64_t, kMost> keys;
+  alignas(64) std::array<uint64_t, kMost> hashes;
+
+  NarrowCorners corners() { return {keys.data(), hashes.data(), weights.data()}; }
+};
+
+}  // namespace
+
+void NarrowVertices::Meet(const SimplexSource& source, AlignedVector<float>& ones, Corner* slice) {
+  const int dims = source.dims();
+  const auto d = static_cast<size_t>(dims);
   const KeySteps<1> steps(plan_, d);
   std::array<int, kMaxDims> bits;
   std::array<uint64_t, kMaxDims + 1> step;
   for (size_t i = 0; i < d; ++i) bits[i] = plan_.fields[i].bit;
   for (size_t i = 0; i <= d; ++i) step[i] = steps.step[i].words[0];
-  const NarrowKeyPlan keys{steps.bias.words[0], bits.data(), step.data()};
+  const NarrowKeyPlan plan{steps.bias.words[0], bits.data(), step.data()};
 
-  constexpr size_t kMost = kLanePoints * (kMaxDims + 1);
-  alignas(64) std::array<uint64_t, kMost * 4> space;
-  const std::array<NarrowCorners, 2> asked{
-      {{&space[0], &space[kMost]}, {&space[kMost * 2], &space[kMost * 3]}}};
+  std::array<AskedBlock, 2> asked;
   const auto ask = [&](size_t block) {
-    kernels_.keys(table_, keys, lattice.dims, &simplices.cells[block * d * kLanePoints],
-                  &simplices.order[block * (d + 1) * kLanePoints], asked[block % 2]);
+    AskedBlock& next = asked[block % 2];
+    source.Compute(block, {next.cells.data(), next.order.data(), next.weights.data()});
+    kernels_.keys(table_, plan, dims, next.cells.data(), next.order.data(), next.corners());
   };
-  const auto points = static_cast<size_t>(lattice.points);
-  const size_t blocks = (points + kLanePoints - 1) / kLanePoints;
   ones.clear();
   // A block's keys are asked for while the one before it is looked up.
   ask(0);
-  for (size_t block = 0; block < blocks; ++block) {
-    if (block + 1 < blocks) ask(block + 1);
+  for (size_t block = 0; block < source.blocks(); ++block) {
+    if (block + 1 < source.blocks()) ask(block + 1);
     while (size() + kLanePoints * (d + 1) > table_.capacity) Grow();
     if (ones.size() < table_.capacity) ones.resize(table_.capacity, 0.0F);
-    const size_t lanes = std::min<size_t>(kLanePoints, points - block * kLanePoints);
-    kernels_.meet(table_, asked[block % 2], lattice.dims, static_cast<int>(lanes), ones.data(),
-                  &lattice.slice[block * kLanePoints * (d + 1)]);
+    kernels_.meet(table_, asked[block % 2].corners(), dims, static_cast<int>(source.lanes(block)),
+                  ones.data(), slice + block * kLanePoints * (d + 1));
   }
   ones.resize(size());
   MakeFilter();

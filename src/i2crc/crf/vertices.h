@@ -9,16 +9,11 @@
 #include "i2crc/crf/aligned_vector.h"
 #include "i2crc/crf/kernels.h"
 #include "i2crc/crf/lattice.h"
+#include "i2crc/crf/simplex_source.h"
 #include "i2crc/crf/vertex_keys.h"
 #include "i2crc/crf/vertex_table.h"
 
 namespace i2crc::crf {
-
-// The simplices of a lattice's points, in blocks of kLanePoints, the last one filled up.
-struct SimplexList {
-  AlignedVector<int32_t> cells;  // [blocks][d][kLanePoints]
-  AlignedVector<int32_t> order;  // [blocks][d + 1][kLanePoints]
-};
 
 // The vertices of a lattice, of keys with several words.
 template <size_t kWords>
@@ -30,8 +25,8 @@ class WideVertices {
 
   uint32_t size() const { return table_.size(); }
 
-  // Finds every point's vertices, numbered in the order of meeting: lattice.slice[…].index; and
-  // ones[vertex], the sums of their corners' weights.
+  // Finds every point's vertices, numbered in the order of meeting: lattice.slice[…].index, whose
+  // weights are there already; and ones[vertex], the sums of their corners' weights.
   void Meet(const SimplexList& simplices, AlignedVector<float>& ones, Lattice& lattice) {
     const auto d = static_cast<size_t>(lattice.dims);
     const KeySteps<kWords> steps(plan_, d);
@@ -116,14 +111,14 @@ struct NarrowVerticesMemory {
   AlignedVector<uint64_t> filter;
 };
 
-// The same of keys with one word, which photographs have.
+// The same of keys with one word, which photographs have. Simplices are computed on the way.
 class NarrowVertices {
  public:
   NarrowVertices(NarrowVerticesMemory& memory, const Kernels& kernels, const FieldPlan& plan,
                  int64_t points);
 
   uint32_t size() const { return table_.size; }
-  void Meet(const SimplexList& simplices, AlignedVector<float>& ones, Lattice& lattice);
+  void Meet(const SimplexSource& source, AlignedVector<float>& ones, Corner* slice);
   void FindNeighbours(int dims, int axis, std::span<uint32_t> next,
                       std::span<uint8_t> has_previous) const;
 
