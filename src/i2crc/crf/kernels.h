@@ -114,6 +114,11 @@ struct VertexKernels {
   // one, and elsewhere left alone. has_previous has an entry more, to be written to.
   void (*neighbours)(const NarrowTable& table, const NarrowAxis& axis, uint32_t* next,
                      uint8_t* has_previous);
+  // heads: the vertices with a next one and no previous one, in their order; returns how many.
+  // kHeadsPadding more may be written.
+  static constexpr size_t kHeadsPadding = 16;
+  uint32_t (*heads)(const uint32_t* next, const uint8_t* has_previous, uint32_t vertices,
+                    uint32_t* heads);
 };
 
 struct Kernels {

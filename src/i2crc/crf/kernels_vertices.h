@@ -210,5 +210,29 @@ void NeighboursPass(const NarrowTable& given, const NarrowAxis& axis, uint32_t* 
   }
 }
 
+uint32_t HeadsPass(const uint32_t* next, const uint8_t* has_previous, uint32_t vertices,
+                   uint32_t* heads) {
+  // None could be foreseen: written always, kept where it is one.
+  uint32_t count = 0;
+  uint32_t v = 0;
+#if I2CRC_CRF_NATIVE == 16
+  __m512i numbers = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  for (; v + 16 <= vertices; v += 16) {
+    const __mmask16 goes_on =
+        _mm512_cmpneq_epi32_mask(_mm512_loadu_si512(next + v), _mm512_set1_epi32(-1));
+    const __m128i previous = _mm_loadu_si128(reinterpret_cast<const __m128i*>(has_previous + v));
+    const __mmask16 is_head = _mm_mask_testn_epi8_mask(goes_on, previous, previous);
+    _mm512_storeu_si512(heads + count, _mm512_maskz_compress_epi32(is_head, numbers));
+    count += static_cast<uint32_t>(__builtin_popcount(is_head));
+    numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32(16));
+  }
+#endif
+  for (; v < vertices; ++v) {
+    heads[count] = v;
+    count += uint32_t{has_previous[v] == 0} & uint32_t{next[v] != kNoVertex};
+  }
+  return count;
+}
+
 }  // namespace
 }  // namespace i2crc::crf

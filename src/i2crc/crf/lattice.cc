@@ -11,6 +11,7 @@
 #include <string>
 #include <type_traits>
 
+#include "i2crc/crf/chains.h"
 #include "i2crc/crf/kernels.h"
 #include "i2crc/crf/simplex_source.h"
 #include "i2crc/crf/thread_team.h"
@@ -46,33 +47,6 @@ struct LatticeBuilder::Scratch {
 };
 
 namespace {
-
-void MakeChains(std::span<const uint32_t> next, std::span<const uint8_t> has_previous,
-                AlignedVector<uint32_t>& heads, ChainList& list) {
-  list.entries.resize(next.size() + Lattice::kPadding);
-  list.pieces.assign(1, 0);
-  // First the heads alone, since none could be foreseen: written always, kept where it is one.
-  heads.resize(next.size() + 1);
-  uint32_t head_count = 0;
-  for (uint32_t vertex = 0; vertex < next.size(); ++vertex) {
-    heads[head_count] = vertex;
-    head_count += uint32_t{has_previous[vertex] == 0} & uint32_t{next[vertex] != kNoVertex};
-  }
-  uint32_t count = 0;
-  for (uint32_t h = 0; h < head_count; ++h) {
-    const uint32_t head = heads[h];
-    if (count >= list.pieces.back() + kPiece) list.pieces.push_back(count);
-    for (uint32_t vertex = head; vertex != kNoVertex; vertex = next[vertex])
-      list.entries[count++] = vertex * 2 + (next[vertex] == kNoVertex ? 1 : 0);
-  }
-  std::fill_n(list.entries.begin() + count, Lattice::kPadding, 0);
-  list.entries.resize(count + Lattice::kPadding);
-  if (count > 0) {
-    list.pieces.push_back(count);
-  } else {
-    list.pieces.clear();
-  }
-}
 
 // Z = L(1) at every point, without the lattice's factor, and the largest value of a vertex.
 // values: what the points' ones are splatted to.
@@ -217,7 +191,7 @@ void LatticeBuilder::Connect(const Vertices& vertices, Lattice& lattice) {
     on_axis.has_previous.resize(size_t{vertices.size()} + 1);
     vertices.FindNeighbours(lattice.dims, static_cast<int>(axis), on_axis.next,
                             on_axis.has_previous);
-    MakeChains(on_axis.next, on_axis.has_previous, on_axis.heads,
+    MakeChains(kernels_, on_axis.next, on_axis.has_previous, on_axis.heads,
                lattice.chains[static_cast<size_t>(axis)]);
   });
 }
