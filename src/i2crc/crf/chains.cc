@@ -17,15 +17,14 @@ struct Walk {
   Walk(const uint32_t* heads, const uint32_t* end, uint32_t* entries)
       : head(heads), heads_end(end), vertex(*heads), to(entries) {}
 
-  // No branch hangs on where a chain ends: chains are short and of every length. heads_end must be
-  // readable, and not reached.
+  // No branch hangs on where a chain ends: chains are short and of every length. (A conditional
+  // expression becomes a branch.) heads_end must be readable, and not reached.
   void Step(const uint32_t* next) {
     const uint32_t after = next[vertex];
-    const uint32_t ends = after == kNoVertex ? 1 : 0;
+    const uint32_t ends = after >> 31;  // that of kNoVertex alone
     *to++ = vertex * 2 + ends;
     head += ends;
-    const uint32_t other = *head;
-    vertex = ends != 0 ? other : after;
+    vertex = after ^ ((after ^ *head) & (0 - ends));
   }
   // That can be taken in any case.
   int64_t steps() const { return heads_end - head; }
