@@ -124,26 +124,53 @@ void KeysPass(const NarrowTable& table, const NarrowKeyPlan& plan, int dims, con
   for (int c = 0; c < (dims + 1) * kLanePoints; ++c) PrefetchBucket(table, corners.hashes[c]);
 }
 
-void MeetPass(NarrowTable& table, const NarrowCorners& asked, int dims, int lanes, float* ones,
-              Corner* corners) {
-  NarrowTable copy = table;  // which no store can be thought to change
-  uint32_t size = copy.size;
+// Those of a block's corners whose vertices are not there yet: position in Lattice::slice's block,
+// and in what is asked.
+struct MissingCorner {
+  uint32_t to;
+  uint32_t from;
+};
+
+// Adds the key unless it is there by now.
+I2CRC_CRF_INLINE uint32_t FindOrAdd(const NarrowTable& table, uint32_t& size, uint64_t key,
+                                    uint64_t hash) {
+  const Place at = PlaceOf(table, key, hash);
+  // Whether it is there cannot be foreseen, so no branch hangs on it.
+  const uint32_t there = at.bucket->vertices[at.place];
+  const uint32_t vertex = there < size ? there : size;
+  at.bucket->vertices[at.place] = vertex;
+  PutKey(*at.bucket, at.place, key);
+  table.keys[size] = key;
+  size += uint32_t{there > vertex};
+  return vertex;
+}
+
+void MeetPass(NarrowTable& given, const NarrowCorners& given_corners, int dims, int lanes,
+              float* ones, Corner* corners) {
+  // Copies, which no store can be thought to change.
+  const NarrowTable table = given;
+  const NarrowCorners asked = given_corners;
+  // First what is there already, most of them, without a store to the table that later look-ups
+  // would have to wait for.
+  MissingCorner missing[kLanePoints * (kMaxDims + 1) + 1];
+  uint32_t missing_count = 0;
+  uint32_t to = 0;
   for (int lane = 0; lane < lanes; ++lane)
-    for (int k = 0; k <= dims; ++k) {
-      const int c = k * kLanePoints + lane;
-      const uint64_t key = asked.keys[c];
-      const Place at = PlaceOf(copy, key, asked.hashes[c]);
-      // Whether a vertex is new cannot be foreseen, so no branch hangs on it.
-      const uint32_t there = at.bucket->vertices[at.place];
-      const uint32_t vertex = there < size ? there : size;
-      at.bucket->vertices[at.place] = vertex;
-      PutKey(*at.bucket, at.place, key);
-      copy.keys[size] = key;
-      size += uint32_t{there > vertex};
-      *corners++ = {vertex, asked.weights[c]};
-      ones[vertex] += asked.weights[c];
+    for (int c = lane; c <= dims * kLanePoints + lane; c += kLanePoints) {
+      const Place at = PlaceOf(table, asked.keys[c], asked.hashes[c]);
+      const uint32_t vertex = at.bucket->vertices[at.place];
+      corners[to] = {vertex, asked.weights[c]};
+      missing[missing_count] = {to, static_cast<uint32_t>(c)};
+      missing_count += vertex >> 31;  // kNoVertex alone is that large
+      ++to;
     }
-  table.size = size;
+  uint32_t size = table.size;
+  for (uint32_t m = 0; m < missing_count; ++m) {
+    const uint32_t c = missing[m].from;
+    corners[missing[m].to].index = FindOrAdd(table, size, asked.keys[c], asked.hashes[c]);
+  }
+  given.size = size;
+  for (uint32_t c = 0; c < to; ++c) ones[corners[c].index] += corners[c].weight;
 }
 
 void FilterPass(const NarrowTable& table) {
