@@ -41,8 +41,13 @@ I2CRC_CRF_INLINE HalfKeys LoadHalfKeys(const int32_t* from) {
   __builtin_memcpy(&values, from, sizeof(values));
   return values;
 }
+// The entries of a table, of 8 at most where it is short.
+template <bool kIsShort>
 I2CRC_CRF_INLINE Keys Looked(const uint64_t* table, HalfKeys at) {
 #if I2CRC_CRF_NATIVE == 16
+  if constexpr (kIsShort)
+    return reinterpret_cast<Keys>(_mm512_permutexvar_epi64(reinterpret_cast<__m512i>(Widened(at)),
+                                                           _mm512_loadu_si512(table)));
   return reinterpret_cast<Keys>(_mm512_i32gather_epi64(reinterpret_cast<__m256i>(at), table, 8));
 #elif I2CRC_CRF_NATIVE == 8
   return Keys{table[at[0]], table[at[1]], table[at[2]], table[at[3]]};
@@ -109,8 +114,9 @@ I2CRC_CRF_INLINE void PrefetchBucket(const NarrowTable& table, uint64_t hash) {
   __builtin_prefetch(table.buckets + (hash >> table.shift));
 }
 
-void KeysPass(const NarrowTable& table, const NarrowKeyPlan& plan, int dims, const int32_t* cells,
-              const int32_t* order, const NarrowCorners& corners) {
+template <bool kFewDims>
+I2CRC_CRF_INLINE void KeysOfBlock(const NarrowKeyPlan& plan, int dims, const int32_t* cells,
+                                  const int32_t* order, const NarrowCorners& corners) {
   for (int lane = 0; lane < kLanePoints; lane += kKeyLanes) {
     Keys key = Keys{} + plan.bias;
     for (int i = 0; i < dims; ++i)
@@ -118,8 +124,21 @@ void KeysPass(const NarrowTable& table, const NarrowKeyPlan& plan, int dims, con
     for (int k = 0; k <= dims; ++k) {
       StoreKeys(corners.keys + k * kLanePoints + lane, key);
       StoreKeys(corners.hashes + k * kLanePoints + lane, Hashed(key));
-      key += Looked(plan.steps, LoadHalfKeys(order + (dims - k) * kLanePoints + lane));
+      const HalfKeys next = LoadHalfKeys(order + (dims - k) * kLanePoints + lane);
+      key += Looked<kFewDims>(plan.steps, next);
     }
+  }
+}
+
+void KeysPass(const NarrowTable& given, const NarrowKeyPlan& plan, int dims, const int32_t* cells,
+              const int32_t* order, const NarrowCorners& given_corners) {
+  // Copies, which no store can be thought to change.
+  const NarrowTable table = given;
+  const NarrowCorners corners = given_corners;
+  if (dims < 8) {
+    KeysOfBlock<true>(plan, dims, cells, order, corners);
+  } else {
+    KeysOfBlock<false>(plan, dims, cells, order, corners);
   }
   for (int c = 0; c < (dims + 1) * kLanePoints; ++c) PrefetchBucket(table, corners.hashes[c]);
 }

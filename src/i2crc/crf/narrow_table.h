@@ -40,7 +40,7 @@ struct NarrowTable {
 struct NarrowKeyPlan {
   uint64_t bias;
   const int* bits;        // [d]: where a cell's field begins
-  const uint64_t* steps;  // [d + 1]: vertex k to k + 1, by the coordinate next in order
+  const uint64_t* steps;  // [d + 1], 8 at least: vertex k to k + 1, by the coordinate next in order
 };
 
 // A block's corners: [d + 1][kLanePoints].

@@ -64,7 +64,7 @@ void NarrowVertices::Meet(const SimplexSource& source, AlignedVector<float>& one
   const auto d = static_cast<size_t>(dims);
   const KeySteps<1> steps(plan_, d);
   std::array<int, kMaxDims> bits;
-  std::array<uint64_t, kMaxDims + 1> step;
+  std::array<uint64_t, kMaxDims + 1> step{};
   for (size_t i = 0; i < d; ++i) bits[i] = plan_.fields[i].bit;
   for (size_t i = 0; i <= d; ++i) step[i] = steps.step[i].words[0];
   const NarrowKeyPlan plan{steps.bias.words[0], bits.data(), step.data()};
