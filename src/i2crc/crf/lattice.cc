@@ -5,6 +5,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <span>
 #include <stdexcept>
@@ -48,11 +49,35 @@ struct LatticeBuilder::Scratch {
 
 namespace {
 
-// Z = L(1) at every point, without the lattice's factor, and the largest value of a vertex.
-// values: what the points' ones are splatted to.
-float FilterOnes(const Lattice& lattice, std::span<float> values, AlignedVector<float>& ones) {
-  const size_t corners = static_cast<size_t>(lattice.dims) + 1;
-  const auto points = static_cast<size_t>(lattice.points);
+// Work on points is shared out in chunks of so many.
+constexpr int64_t kChunk = 4096;
+
+// work(begin, end) for all points, by the team.
+template <typename Work>
+void ForChunks(ThreadTeam& team, int64_t points, const Work& work) {
+  team.ForEach((points + kChunk - 1) / kChunk, [&](int64_t chunk) {
+    work(static_cast<size_t>(chunk * kChunk),
+         static_cast<size_t>(std::min(points, (chunk + 1) * kChunk)));
+  });
+}
+
+// The greatest of values by the order `precedes`, several side by side.
+template <typename Precedes>
+float Foremost(std::span<const float> values, const Precedes& precedes) {
+  std::array<float, 16> lanes;
+  lanes.fill(values[0]);
+  size_t i = 0;
+  for (; i + lanes.size() <= values.size(); i += lanes.size())
+    for (size_t lane = 0; lane < lanes.size(); ++lane)
+      lanes[lane] = precedes(values[i + lane], lanes[lane]) ? values[i + lane] : lanes[lane];
+  float foremost = lanes[0];
+  for (const float value : lanes) foremost = precedes(value, foremost) ? value : foremost;
+  for (; i < values.size(); ++i) foremost = precedes(values[i], foremost) ? values[i] : foremost;
+  return foremost;
+}
+
+// In place, along the chains of all axes.
+void BlurOnes(const Lattice& lattice, std::span<float> values) {
   for (const ChainList& chains : lattice.chains) {
     constexpr float kGoesOn[2] = {1.0F, 0.0F};
     float before = 0;
@@ -66,16 +91,39 @@ float FilterOnes(const Lattice& lattice, std::span<float> values, AlignedVector<
       before = goes_on * middle;
     }
   }
-  ones.resize(points);
-  for (size_t p = 0; p < points; ++p) {
+}
+
+// kCorners: how many there are, or 0 where `count` says it.
+template <size_t kCorners>
+void SliceOnes(const Corner* slice, size_t count, std::span<const float> values,
+               std::span<float> ones) {
+  for (float& one : ones) {
     float sum = 0;
-    for (size_t k = 0; k < corners; ++k) {
-      const Corner corner = lattice.slice[p * corners + k];
-      sum += corner.weight * values[corner.index];
-    }
-    ones[p] = sum;
+    for (size_t k = 0; k < (kCorners > 0 ? kCorners : count); ++k)
+      sum += slice[k].weight * values[slice[k].index];
+    one = sum;
+    slice += kCorners > 0 ? kCorners : count;
   }
-  return *std::max_element(values.begin(), values.end());
+}
+
+// Z = L(1) at every point, without the lattice's factor, and the largest value of a vertex.
+// values: what the points' ones are splatted to.
+float FilterOnes(const Lattice& lattice, ThreadTeam& team, std::span<float> values,
+                 AlignedVector<float>& ones) {
+  BlurOnes(lattice, values);
+  ones.resize(static_cast<size_t>(lattice.points));
+  const size_t corners = static_cast<size_t>(lattice.dims) + 1;
+  ForChunks(team, lattice.points, [&](size_t begin, size_t end) {
+    const Corner* slice = &lattice.slice[begin * corners];
+    const std::span<float> to(&ones[begin], end - begin);
+    // Five features are what photographs have.
+    if (corners == 6) {
+      SliceOnes<6>(slice, corners, values, to);
+    } else {
+      SliceOnes<0>(slice, corners, values, to);
+    }
+  });
+  return Foremost(values, std::greater<>());
 }
 
 // What a point's marginals are multiplied with before filtering, and the result after it.
@@ -104,21 +152,23 @@ Factors FactorsFor(Normalization normalization, float z) {
 struct Folding {
   Normalization normalization;
   float lattice_factor;
+  float lattice_factor_root;
   float keeps_small;  // a power of two, to be taken away again
 
   Folding(Normalization given, const Lattice& lattice, std::span<const float> ones,
           float largest_value)
       : normalization(given),
         lattice_factor(1.0F / (1.0F + std::ldexp(1.0F, -lattice.dims))),
+        lattice_factor_root(std::sqrt(lattice_factor)),
         keeps_small(1) {
     // The least Z has the largest factor before.
-    float bound = largest_value * Of(*std::min_element(ones.begin(), ones.end())).before;
+    float bound = largest_value * Of(Foremost(ones, std::less<>())).before;
     for (; bound >= Lattice::kLargestValue; bound *= 0.5F) keeps_small *= 0.5F;
   }
   Factors Of(float one) const {
     const Factors factors = FactorsFor(normalization, one * lattice_factor);
     if (IsSymmetric()) {
-      const float both = factors.before * std::sqrt(lattice_factor);
+      const float both = factors.before * lattice_factor_root;
       return {both, both};
     }
     return {factors.before * keeps_small, factors.after * lattice_factor / keeps_small};
@@ -147,19 +197,22 @@ void PlanSplat(AlignedVector<uint32_t>& at, Lattice& lattice) {
   std::fill_n(lattice.splat.end() - Lattice::kPadding, Lattice::kPadding, Corner{0, 0.0F});
 }
 
-// Folds the factors into the weights, and turns slice round into splat unless that can be left out.
-void FoldAndMakeSplat(const Folding& folding, bool may_scatter, std::span<const float> ones,
+// Folds the factors into the weights of slice, which are splat's as well.
+void Fold(const Folding& folding, ThreadTeam& team, std::span<const float> ones, Lattice& lattice) {
+  const size_t corners = static_cast<size_t>(lattice.dims) + 1;
+  ForChunks(team, lattice.points, [&](size_t begin, size_t end) {
+    Corner* corner = &lattice.slice[begin * corners];
+    for (size_t p = begin; p < end; ++p) {
+      const float factor = folding.Of(ones[p]).after;
+      for (size_t k = 0; k < corners; ++k) (corner++)->weight *= factor;
+    }
+  });
+}
+
+// Folds the factors into the weights, and turns slice round into splat.
+void FoldAndMakeSplat(const Folding& folding, std::span<const float> ones,
                       AlignedVector<uint32_t>& at, Lattice& lattice) {
   const uint32_t corners = static_cast<uint32_t>(lattice.dims) + 1;
-  lattice.scatters = may_scatter && folding.IsSymmetric();
-  if (lattice.scatters) {
-    lattice.splat.clear();
-    for (uint32_t p = 0, c = 0; p < lattice.points; ++p) {
-      const float factor = folding.Of(ones[p]).after;
-      for (uint32_t k = 0; k < corners; ++k, ++c) lattice.slice[c].weight *= factor;
-    }
-    return;
-  }
   PlanSplat(at, lattice);
   for (uint32_t p = 0, c = 0; p < lattice.points; ++p) {
     const Factors factors = folding.Of(ones[p]);
@@ -238,9 +291,15 @@ void LatticeBuilder::Build(const float* features, int dims, int64_t points,
   lattice.slice.resize(corners + Lattice::kPadding);
   std::fill_n(lattice.slice.end() - Lattice::kPadding, Lattice::kPadding, Corner{0, 0.0F});
   MeetVertices(SimplexSource(kernels_, features, dims, points), lattice);
-  const float largest_value = FilterOnes(lattice, scratch_->values, scratch_->ones);
+  const float largest_value = FilterOnes(lattice, team_, scratch_->values, scratch_->ones);
   const Folding folding(normalization, lattice, scratch_->ones, largest_value);
-  FoldAndMakeSplat(folding, may_scatter, scratch_->ones, scratch_->at, lattice);
+  lattice.scatters = may_scatter && folding.IsSymmetric();
+  if (lattice.scatters) {
+    lattice.splat.clear();
+    Fold(folding, team_, scratch_->ones, lattice);
+  } else {
+    FoldAndMakeSplat(folding, scratch_->ones, scratch_->at, lattice);
+  }
 }
 
 }  // namespace i2crc::crf
