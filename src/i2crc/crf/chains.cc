@@ -33,7 +33,7 @@ struct Walk {
 // Several walks at once, since each step waits for the one before it.
 class Walks {
  public:
-  static constexpr size_t kWalks = 4;
+  static constexpr size_t kWalks = 6;
   static constexpr int64_t kHeads = 512;  // of a walk
 
   explicit Walks(const uint32_t* next) : next_(next) {}
@@ -47,10 +47,13 @@ class Walks {
     Walk a(first, first + part, entries);
     Walk b(first + part, first + 2 * part, space_[0].data());
     Walk c(first + 2 * part, first + 3 * part, space_[1].data());
-    Walk d(first + 3 * part, first + heads.size(), space_[2].data());
+    Walk d(first + 3 * part, first + 4 * part, space_[2].data());
+    Walk e(first + 4 * part, first + 5 * part, space_[3].data());
+    Walk f(first + 5 * part, first + heads.size(), space_[4].data());
     int64_t room = kRoom;
     for (;;) {
-      const int64_t steps = std::min({a.steps(), b.steps(), c.steps(), d.steps(), room});
+      const int64_t steps =
+          std::min({a.steps(), b.steps(), c.steps(), d.steps(), e.steps(), f.steps(), room});
       if (steps <= 0) break;
       room -= steps;
       for (int64_t i = 0; i < steps; ++i) {
@@ -58,12 +61,16 @@ class Walks {
         b.Step(next_);
         c.Step(next_);
         d.Step(next_);
+        e.Step(next_);
+        f.Step(next_);
       }
     }
     entries = Finish(a, a.to);
     entries = Finish(b, std::copy(space_[0].data(), b.to, entries));
     entries = Finish(c, std::copy(space_[1].data(), c.to, entries));
-    return Finish(d, std::copy(space_[2].data(), d.to, entries));
+    entries = Finish(d, std::copy(space_[2].data(), d.to, entries));
+    entries = Finish(e, std::copy(space_[3].data(), e.to, entries));
+    return Finish(f, std::copy(space_[4].data(), f.to, entries));
   }
 
  private:
