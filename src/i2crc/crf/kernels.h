@@ -5,6 +5,7 @@
 
 #include "i2crc/crf/instruction_set.h"
 #include "i2crc/crf/lattice.h"
+#include "i2crc/crf/narrow_table.h"
 
 namespace i2crc::crf {
 
@@ -139,12 +140,35 @@ struct BlockKernels {
                float* largest, int32_t* best);
 };
 
+// Vertices whose keys are one word.
+struct VertexKernels {
+  // The keys of a block's corners, and their hashes, whose places in the table are fetched.
+  void (*keys)(const NarrowTable& table, const NarrowKeyPlan& plan, int dims, const int32_t* cells,
+               const int32_t* order, const NarrowCorners& corners);
+  // Finds the vertices of a block's first points, or adds them, in the order of points and then of
+  // k: corners[point][k]; ones[vertex] += weight. There must be room for all of them.
+  void (*meet)(NarrowTable& table, const NarrowCorners& asked, int dims, int lanes, float* ones,
+               Corner* corners);
+  // Fills the table's filter, which is empty.
+  void (*fill_filter)(const NarrowTable& table);
+  // next[v] = the vertex that is next on the axis, or kNoVertex; has_previous[v] = 1 where v is
+  // one, and elsewhere left alone. has_previous has an entry more, to be written to.
+  void (*neighbours)(const NarrowTable& table, const NarrowAxis& axis, uint32_t* next,
+                     uint8_t* has_previous);
+  // heads: the vertices with a next one and no previous one, in their order; returns how many.
+  // kHeadsPadding more may be written.
+  static constexpr size_t kHeadsPadding = 16;
+  uint32_t (*heads)(const uint32_t* next, const uint8_t* has_previous, uint32_t vertices,
+                    uint32_t* heads);
+};
+
 struct Kernels {
   InstructionSet instruction_set;
   bool has_packed;
   // Simplices of kLanePoints points, whose features begin at features[j · stride].
   void (*simplices)(const float* features, int64_t stride, int dims, const float* scale,
                     const SimplexBlock& block);
+  VertexKernels vertices;
   // rows[i · width + l] = −energy, where clip is 0, or log(clip(probability, clip, 1)) of planes[l
   // · stride + i]; kNoLabel for l ≥ labels. count ≤ kLanePoints.
   void (*to_rows)(const float* planes, int64_t stride, int labels, int count, float clip,

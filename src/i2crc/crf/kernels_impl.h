@@ -14,6 +14,7 @@
 #include "i2crc/crf/kernels_rows.h"
 #include "i2crc/crf/kernels_simd.h"
 #include "i2crc/crf/kernels_simplices.h"
+#include "i2crc/crf/kernels_vertices.h"
 
 namespace i2crc::crf {
 namespace {
@@ -438,6 +439,9 @@ void ToRows(const float* planes, int64_t stride, int labels, int count, float cl
 }  // namespace
 
 extern const Kernels I2CRC_CRF_TABLE;
-const Kernels I2CRC_CRF_TABLE = {I2CRC_CRF_SET, I2CRC_CRF_NATIVE > 4, SimplexPass, ToRows, Block};
+const Kernels I2CRC_CRF_TABLE = {
+    I2CRC_CRF_SET, I2CRC_CRF_NATIVE > 4,
+    SimplexPass,   {KeysPass, MeetPass, FilterPass, NeighboursPass, HeadsPass},
+    ToRows,        Block};
 
 }  // namespace i2crc::crf

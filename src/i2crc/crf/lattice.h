@@ -11,7 +11,9 @@
 namespace i2crc::crf {
 
 struct Kernels;
+class SimplexSource;
 class ThreadTeam;
+struct FieldPlan;
 template <size_t kWords>
 struct VertexTableMemory;
 
@@ -77,9 +79,12 @@ class LatticeBuilder {
 
  private:
   struct Scratch;
-  void ComputeSimplices(const float* features, Lattice& lattice);
+  void MeetVertices(const SimplexSource& source, Lattice& lattice);
+  void MeetNarrowVertices(const SimplexSource& source, const FieldPlan& plan, Lattice& lattice);
   template <size_t kWords>
-  void Connect(const void* field_plan, VertexTableMemory<kWords>& memory, Lattice& lattice);
+  void MeetWideVertices(VertexTableMemory<kWords>& memory, const FieldPlan& plan, Lattice& lattice);
+  template <typename Vertices>
+  void Connect(const Vertices& vertices, Lattice& lattice);
 
   const Kernels& kernels_;
   ThreadTeam& team_;

@@ -5,14 +5,11 @@
 #include <array>
 #include <bit>
 #include <cstdint>
-#include <limits>
 
 #include "i2crc/crf/aligned_vector.h"
+#include "i2crc/crf/narrow_table.h"
 
 namespace i2crc::crf {
-
-constexpr uint32_t kNoVertex = std::numeric_limits<uint32_t>::max();
-constexpr int kResidueBits = 6;  // k ≤ kMaxDims
 
 // A vertex is (k, m_0 … m_{d−1}) with key_i = m_i · (d + 1) + k, written as integers of bit fields
 // that are wide enough for every vertex and its neighbours, so that going to a neighbour is one
