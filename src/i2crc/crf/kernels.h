@@ -140,6 +140,13 @@ struct BlockKernels {
                float* largest, int32_t* best);
 };
 
+// Of values.
+struct ValueBounds {
+  float least;
+  float most;
+  bool are_numbers;  // all of them; otherwise the bounds mean nothing
+};
+
 // Vertices whose keys are one word.
 struct VertexKernels {
   // The keys of a block's corners, and their hashes, whose places in the table are fetched.
@@ -168,6 +175,8 @@ struct Kernels {
   // Simplices of kLanePoints points, whose features begin at features[j · stride].
   void (*simplices)(const float* features, int64_t stride, int dims, const float* scale,
                     const SimplexBlock& block);
+  // count ≥ 1.
+  ValueBounds (*bounds)(const float* values, int64_t count);
   VertexKernels vertices;
   // rows[i · width + l] = −energy, where clip is 0, or log(clip(probability, clip, 1)) of planes[l
   // · stride + i]; kNoLabel for l ≥ labels. count ≤ kLanePoints.

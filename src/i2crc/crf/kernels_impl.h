@@ -439,9 +439,12 @@ void ToRows(const float* planes, int64_t stride, int labels, int count, float cl
 }  // namespace
 
 extern const Kernels I2CRC_CRF_TABLE;
-const Kernels I2CRC_CRF_TABLE = {
-    I2CRC_CRF_SET, I2CRC_CRF_NATIVE > 4,
-    SimplexPass,   {KeysPass, MeetPass, FilterPass, NeighboursPass, HeadsPass},
-    ToRows,        Block};
+const Kernels I2CRC_CRF_TABLE = {I2CRC_CRF_SET,
+                                 I2CRC_CRF_NATIVE > 4,
+                                 SimplexPass,
+                                 BoundsPass,
+                                 {KeysPass, MeetPass, FilterPass, NeighboursPass, HeadsPass},
+                                 ToRows,
+                                 Block};
 
 }  // namespace i2crc::crf

@@ -103,5 +103,39 @@ void SimplexPass(const float* features, int64_t stride, int dims, const float* s
   }
 }
 
+ValueBounds BoundsPass(const float* values, int64_t count) {
+  constexpr int kLanes = I2CRC_CRF_NATIVE;
+  constexpr int kParts = 4;  // since each comparison waits for the one before it
+  using F = Float<kLanes>;
+  F most[kParts];
+  F most_negated[kParts];
+  Int<kLanes> strange{};
+  for (int i = 0; i < kParts; ++i) {
+    most[i] = Broadcast(values[0], F{});
+    most_negated[i] = -most[i];
+  }
+  int64_t at = 0;
+  for (; at + kLanes * kParts <= count; at += kLanes * kParts)
+    for (int i = 0; i < kParts; ++i) {
+      const F v = LoadUnaligned(values + at + i * kLanes, F{});
+      most[i] = Max(most[i], v);
+      most_negated[i] = Max(most_negated[i], -v);
+      strange |= v != v;
+    }
+  ValueBounds bounds{values[0], values[0], values[0] == values[0]};
+  for (int i = 0; i < kParts; ++i)
+    for (int lane = 0; lane < kLanes; ++lane) {
+      if (most[i][lane] > bounds.most) bounds.most = most[i][lane];
+      if (-most_negated[i][lane] < bounds.least) bounds.least = -most_negated[i][lane];
+      if (strange[lane] != 0) bounds.are_numbers = false;
+    }
+  for (; at < count; ++at) {
+    if (values[at] > bounds.most) bounds.most = values[at];
+    if (values[at] < bounds.least) bounds.least = values[at];
+    if (!(values[at] == values[at])) bounds.are_numbers = false;
+  }
+  return bounds;
+}
+
 }  // namespace
 }  // namespace i2crc::crf

@@ -3,14 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
-#include <functional>
-#include <limits>
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <type_traits>
 
 #include "i2crc/crf/chains.h"
 #include "i2crc/crf/kernels.h"
@@ -61,21 +57,6 @@ void ForChunks(ThreadTeam& team, int64_t points, const Work& work) {
   });
 }
 
-// The greatest of values by the order `precedes`, several side by side.
-template <typename Precedes>
-float Foremost(std::span<const float> values, const Precedes& precedes) {
-  std::array<float, 16> lanes;
-  lanes.fill(values[0]);
-  size_t i = 0;
-  for (; i + lanes.size() <= values.size(); i += lanes.size())
-    for (size_t lane = 0; lane < lanes.size(); ++lane)
-      lanes[lane] = precedes(values[i + lane], lanes[lane]) ? values[i + lane] : lanes[lane];
-  float foremost = lanes[0];
-  for (const float value : lanes) foremost = precedes(value, foremost) ? value : foremost;
-  for (; i < values.size(); ++i) foremost = precedes(values[i], foremost) ? values[i] : foremost;
-  return foremost;
-}
-
 // In place, along the chains of all axes.
 void BlurOnes(const Lattice& lattice, std::span<float> values) {
   for (const ChainList& chains : lattice.chains) {
@@ -108,8 +89,8 @@ void SliceOnes(const Corner* slice, size_t count, std::span<const float> values,
 
 // Z = L(1) at every point, without the lattice's factor, and the largest value of a vertex.
 // values: what the points' ones are splatted to.
-float FilterOnes(const Lattice& lattice, ThreadTeam& team, std::span<float> values,
-                 AlignedVector<float>& ones) {
+float FilterOnes(const Lattice& lattice, const Kernels& kernels, ThreadTeam& team,
+                 std::span<float> values, AlignedVector<float>& ones) {
   BlurOnes(lattice, values);
   ones.resize(static_cast<size_t>(lattice.points));
   const size_t corners = static_cast<size_t>(lattice.dims) + 1;
@@ -123,7 +104,7 @@ float FilterOnes(const Lattice& lattice, ThreadTeam& team, std::span<float> valu
       SliceOnes<0>(slice, corners, values, to);
     }
   });
-  return Foremost(values, std::greater<>());
+  return kernels.bounds(values.data(), lattice.vertices).most;
 }
 
 // What a weight is multiplied with: [points], the lattice's factor among them.
@@ -133,14 +114,13 @@ struct Folding {
   float lattice_factor_root;
   float keeps_small;  // a power of two, to be taken away again
 
-  Folding(Normalization given, const Lattice& lattice, std::span<const float> ones,
-          float largest_value)
+  Folding(Normalization given, const Lattice& lattice, float least_one, float largest_value)
       : normalization(given),
         lattice_factor(LatticeFactor(lattice.dims)),
         lattice_factor_root(std::sqrt(lattice_factor)),
         keeps_small(1) {
     // The least Z has the largest factor before.
-    float bound = largest_value * Of(Foremost(ones, std::less<>())).before;
+    float bound = largest_value * Of(least_one).before;
     for (; bound >= Lattice::kLargestValue; bound *= 0.5F) keeps_small *= 0.5F;
   }
   Factors Of(float one) const {
@@ -269,8 +249,10 @@ void LatticeBuilder::Build(const float* features, int dims, int64_t points,
   lattice.slice.resize(corners + Lattice::kPadding);
   std::fill_n(lattice.slice.end() - Lattice::kPadding, Lattice::kPadding, Corner{0, 0.0F});
   MeetVertices(SimplexSource(kernels_, features, dims, points), lattice);
-  const float largest_value = FilterOnes(lattice, team_, scratch_->values, scratch_->ones);
-  const Folding folding(normalization, lattice, scratch_->ones, largest_value);
+  const float largest_value =
+      FilterOnes(lattice, kernels_, team_, scratch_->values, scratch_->ones);
+  const float least_one = kernels_.bounds(scratch_->ones.data(), points).least;
+  const Folding folding(normalization, lattice, least_one, largest_value);
   lattice.scatters = may_scatter && folding.IsSymmetric();
   if (lattice.scatters) {
     lattice.splat.clear();

@@ -66,7 +66,7 @@ struct Lattice {
 // Builds lattices, one after the other, with the same memory.
 class LatticeBuilder {
  public:
-  // kernels: which instruction set computes the simplices.
+  // kernels: which instruction set computes the simplices and finds their vertices.
   LatticeBuilder(const Kernels& kernels, ThreadTeam& team);
   ~LatticeBuilder();
 

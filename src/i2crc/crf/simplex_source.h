@@ -20,7 +20,9 @@ class SimplexSource {
 
   int dims() const { return dims_; }
   size_t points() const { return points_; }
-  const float* features(size_t dim) const { return features_ + dim * points_; }
+  ValueBounds BoundsOf(size_t dim) const {
+    return kernels_.bounds(features_ + dim * points_, static_cast<int64_t>(points_));
+  }
   float scale(size_t dim) const { return scale_[dim]; }
   size_t blocks() const { return (points_ + kLanePoints - 1) / kLanePoints; }
   // Points of the block.

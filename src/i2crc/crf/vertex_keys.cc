@@ -44,28 +44,6 @@ struct Interval {
   double most;
 };
 
-// Of numbers; nothing where one is none.
-std::optional<Interval> IntervalOf(std::span<const float> values) {
-  constexpr size_t kLanes = 16;
-  std::array<float, kLanes> least;
-  std::array<float, kLanes> most;
-  std::array<uint32_t, kLanes> strange{};
-  least.fill(values[0]);
-  most.fill(values[0]);
-  const auto take = [&](size_t lane, float value) {
-    least[lane] = value < least[lane] ? value : least[lane];
-    most[lane] = value > most[lane] ? value : most[lane];
-    strange[lane] |= uint32_t{value != value};
-  };
-  size_t at = 0;
-  for (; at + kLanes <= values.size(); at += kLanes)
-    for (size_t lane = 0; lane < kLanes; ++lane) take(lane, values[at + lane]);
-  for (; at < values.size(); ++at) take(0, values[at]);
-  if (std::any_of(strange.begin(), strange.end(), [](uint32_t s) { return s != 0; })) return {};
-  return Interval{*std::min_element(least.begin(), least.end()),
-                  *std::max_element(most.begin(), most.end())};
-}
-
 }  // namespace
 
 FieldPlan PlanFields(std::span<const int32_t> cells, int dims) {
@@ -97,10 +75,10 @@ std::optional<FieldPlan> PlanNarrowFields(const SimplexSource& source) {
   for (size_t j = d + 1; j-- > 0;) {
     Interval coordinate = sum;
     if (j > 0) {
-      const auto feature = IntervalOf({source.features(j - 1), source.points()});
-      if (!feature) return {};
+      const ValueBounds feature = source.BoundsOf(j - 1);
+      if (!feature.are_numbers) return {};
       const double scale = source.scale(j - 1);
-      const Interval scaled{feature->least * scale, feature->most * scale};
+      const Interval scaled{double{feature.least} * scale, double{feature.most} * scale};
       const auto times = static_cast<double>(j);
       coordinate = {sum.least - times * scaled.most, sum.most - times * scaled.least};
       sum = {sum.least + scaled.least, sum.most + scaled.most};
