@@ -206,6 +206,12 @@ Traffic TrafficOf(int labels, crf::Storage storage, bool scattered, const PlainC
     const PlainLattice& lattice = lattices.lattice(term);
     const auto vertices = static_cast<double>(lattice.vertices());
     const double corners = 8 * pixels * (lattice.dims() + 1);
+    if (lattice.dims() == 2) {
+      // Region by region: its values never leave the cache.
+      block_bytes += corners + pixels * row;
+      traffic.working_set += corners;
+      continue;
+    }
     double chained = 0;
     for (int axis = 0; axis <= lattice.dims(); ++axis)
       chained += static_cast<double>(lattice.Connected(axis));
@@ -218,12 +224,11 @@ Traffic TrafficOf(int labels, crf::Storage storage, bool scattered, const PlainC
     traffic.working_set += (traffic.packed ? 2 : 1) * corners + 4 * chained;
     traffic.working_set += (scattered ? 2 : 1) * vertices * row;
   }
-  const double marginals = scattered ? 0 : pixels * row;
+  const double marginals = pixels * row;
   const double energies = pixels * traffic.energy_bytes;
   block_bytes += energies + marginals;
-  if (traffic.blocks > 1) block_bytes += 2 * energies;
   traffic.bytes = traffic.blocks * block_bytes;
-  traffic.working_set += traffic.blocks * (marginals + (traffic.blocks > 1 ? 2 : 1) * energies);
+  traffic.working_set += traffic.blocks * (2 * marginals + energies);
   return traffic;
 }
 
@@ -232,12 +237,13 @@ Traffic TrafficOf(int labels, crf::Storage storage, bool scattered, const PlainC
 std::string TrafficText() {
   return fmt::format(
       "with N pixels, a row of R bytes a pixel or vertex and E bytes of energies a pixel, and for "
-      "each lattice V vertices, d features, T = 8·N(d+1) bytes of corners and C_j vertices that "
-      "have a neighbour on axis j: splat of packed rows T + N·R + V·R, of floats T + N·R + 3V·R "
-      "(cleared, then added to), or 3V·R where it is part of the update; blur Σ_j C_j·(4 + 2R); "
-      "slice T + V·R; and the update N·E + N·R, or N·E where it splats as well. More than {} "
-      "labels, or {} if packed, are worked on in blocks of as many: all that for each block, and "
-      "energies written and read again, 2·N·E. Every row and table counts once a pass, as if a "
+      "each lattice d features and T = 8·N(d+1) bytes of corners: the lattice of positions, which "
+      "is filtered region by region, T + N·R; the bilateral one, of V vertices, C_j of which have "
+      "a "
+      "neighbour on axis j, splat of packed rows T + N·R + V·R, of floats T + N·R + 3V·R (cleared, "
+      "then added to), or 3V·R where it is part of the update; blur Σ_j C_j·(4 + 2R); slice "
+      "T + V·R; and the update N·E + N·R. More than {} labels, or {} if packed, are worked on in "
+      "blocks of as many: all that for each block. Every row and table counts once a pass, as if a "
       "cache held what is needed several times: what truly moves is more",
       crf::kSingleLabels, crf::kPackedLabels);
 }
