@@ -129,6 +129,17 @@ TensorMap MakeCheckpoint(Network& network, const CheckpointInfo& info) {
   return tensors;
 }
 
+NetworkKind KindOfCheckpoint(const std::filesystem::path& path) {
+  const std::string file = path.string();
+  TensorMap tensors = ReadTensorHeaders(path);
+  StripModulePrefix(tensors, file);
+  const auto described = tensors.metadata.find(kKey);
+  if (described != tensors.metadata.end()) return KindOf(ReadInfo(described->second, file).spec);
+  return Has(tensors, "extra_convs.6.weight") || Has(tensors, "head.weight")
+             ? NetworkKind::kAttention
+             : NetworkKind::kSegmentation;
+}
+
 LoadedNetwork LoadCheckpoint(const std::filesystem::path& path, NetworkKind kind,
                              const std::optional<ClassNames>& classes) {
   const std::string file = path.string();

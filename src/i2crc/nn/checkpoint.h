@@ -33,6 +33,9 @@ TensorMap MakeCheckpoint(Network& network, const CheckpointInfo& info);
 
 enum class NetworkKind { kAttention, kSegmentation };
 
+// Which kind a checkpoint is of; no tensor is read. Throws as LoadCheckpoint.
+NetworkKind KindOfCheckpoint(const std::filesystem::path& path);
+
 // Reads a checkpoint of ours, or one of the authors' (ALGORITHM.md, "The authors' files"): the
 // architecture told by names and shapes, RGB for attention networks and BGR for segmentation
 // networks, VOC's classes where there are 20. `classes` gives other names to a file that has none.

@@ -2,6 +2,8 @@
 #include "i2crc/nn/module_network.h"
 
 #include <algorithm>
+#include <array>
+#include <limits>
 
 #include "i2crc/core/error.h"
 #include "i2crc/core/random.h"
@@ -83,13 +85,30 @@ std::vector<at::Tensor> ModuleNetwork::ForwardLevels(const at::Tensor& images) {
 
 void ModuleNetwork::Train() {
   root_->train();
-  for (auto& module : root_->modules(/*include_self=*/false)) {
-    auto* norm = module->as<BatchNormImpl>();
+  for (auto& item : root_->named_modules("", /*include_self=*/false)) {
+    const bool frozen = BackboneStage(item.key()) < frozen_stages_;
+    for (at::Tensor& parameter : item.value()->parameters(/*recurse=*/false))
+      parameter.requires_grad_(!frozen);
+    auto* norm = item.value()->as<BatchNormImpl>();
     if (norm == nullptr) continue;
-    norm->frozen = frozen_batch_norm_;
-    norm->weight.requires_grad_(!frozen_batch_norm_);
-    norm->bias.requires_grad_(!frozen_batch_norm_);
+    norm->frozen = frozen || frozen_batch_norm_;
+    norm->weight.requires_grad_(!norm->frozen);
+    norm->bias.requires_grad_(!norm->frozen);
   }
+}
+
+int ModuleNetwork::BackboneStage(const std::string& module) const {
+  constexpr int kNone = std::numeric_limits<int>::max();
+  if (IsHead(module + ".") || !module.starts_with(backbone_prefix_)) return kNone;
+  const std::string name = module.substr(backbone_prefix_.size());
+  if (name.starts_with("conv1") || name.starts_with("bn1")) return 0;
+  if (name.starts_with("layer")) return name[5] - '0';
+  // VGG16's layers are numbered; these are the first ones behind its poolings.
+  if (name.empty() || name.find_first_not_of("0123456789") != std::string::npos) return kNone;
+  constexpr std::array<int, 4> kBehindPooling = {5, 10, 17, 24};
+  const int number = std::stoi(name);
+  return static_cast<int>(std::count_if(kBehindPooling.begin(), kBehindPooling.end(),
+                                        [&](int first) { return number >= first; }));
 }
 
 std::vector<std::pair<std::string, at::Tensor>> ModuleNetwork::State() {

@@ -37,6 +37,8 @@ class ModuleNetwork : public Network {
   virtual int64_t SmallestSide() const { return 1; }
 
  private:
+  // Which stage of the backbone (FreezeStages) a module belongs to; the largest int: none.
+  int BackboneStage(const std::string& module) const;
   void CheckSize(const at::Tensor& images) const;
   at::Tensor Prepare(const at::Tensor& images) const;
   std::vector<at::Tensor> RunLevels(const at::Tensor& images);

@@ -18,20 +18,13 @@ bool Contains(const std::vector<std::string>& list, const std::string& item) {
   return std::find(list.begin(), list.end(), item) != list.end();
 }
 
-// A head's weights start at 0.01, but for VGG16's extra convolutions, which start as all its
-// others.
-bool StartsAtOneHundredth(const Network& network, const std::string& name) {
-  return network.IsHead(name) && network.spec().arch != "vgg16";
-}
-
 void Initialise(Network& network, uint64_t seed) {
   const torch::NoGradGuard no_grad;
   uint64_t position = 0;
   for (auto& [name, tensor] : network.State()) {
     Random random({seed, 0x696e6974 /* "init" */, position++});
     if (tensor.dim() != 4) continue;  // biases and batch norm start where their layers put them
-    const double fan_out = static_cast<double>(tensor.size(0) * tensor.size(2) * tensor.size(3));
-    const double deviation = StartsAtOneHundredth(network, name) ? 0.01 : std::sqrt(2.0 / fan_out);
+    const double deviation = network.InitialDeviation(name, tensor);
     at::Tensor values = torch::empty(tensor.sizes(), torch::kFloat);
     float* out = values.data_ptr<float>();
     for (int64_t i = 0; i < values.numel(); ++i)
@@ -48,9 +41,17 @@ const std::vector<std::string>& AttentionArchs() {
 }
 
 const std::vector<std::string>& SegmentationArchs() {
-  static const std::vector<std::string> archs = {"deeplab-resnet101", "deeplab-resnet50",
-                                                 "deeplab-resnet18", "largefov-vgg16"};
+  static const std::vector<std::string> archs = {
+      "deeplab-resnet101",    "deeplab-resnet50",     "deeplab-resnet18", "deeplabplus-resnet101",
+      "deeplabplus-resnet50", "deeplabplus-resnet18", "largefov-vgg16"};
   return archs;
+}
+
+double Network::InitialDeviation(const std::string& name, const at::Tensor& weight) const {
+  // A head's weights start at 0.01, but for VGG16's extra convolutions, which start as all its
+  // others.
+  if (IsHead(name) && spec_.arch != "vgg16") return 0.01;
+  return std::sqrt(2.0 / static_cast<double>(weight.size(0) * weight.size(2) * weight.size(3)));
 }
 
 bool IsAttentionArch(const std::string& arch) { return Contains(AttentionArchs(), arch); }

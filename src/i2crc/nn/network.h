@@ -16,7 +16,7 @@ namespace i2crc {
 // What decides the shape of a network.
 struct NetworkSpec {
   // Attention: vgg16, resnet18, resnet50, resnet101. Segmentation: deeplab-resnet18, -resnet50,
-  // -resnet101, largefov-vgg16.
+  // -resnet101 (v2, the paper's), deeplabplus-resnet18, -resnet50, -resnet101, largefov-vgg16.
   std::string arch;
   int outputs = 0;     // C for attention, C + 1 for segmentation
   double width = 1.0;  // multiplies the channels of every hidden layer
@@ -69,6 +69,9 @@ class Network {
   // "base.features.".
   virtual std::string BackbonePrefix() const = 0;
 
+  // Standard deviation that a convolution's weights [out, in, k, k] start with.
+  virtual double InitialDeviation(const std::string& name, const at::Tensor& weight) const;
+
   // Seeds dropout, if there is any; called before every batch, so that a resumed run draws the
   // same. Every pass since then draws other masks.
   virtual void SeedDropout(uint64_t seed) = 0;
@@ -79,18 +82,23 @@ class Network {
   // Batch norm keeps its statistics and its affine parameters, in training too (ALGORITHM.md, stage
   // 1).
   void FreezeBatchNorm() { frozen_batch_norm_ = true; }
+  // The first `stages` stages of the backbone keep their parameters and statistics in training: of
+  // a ResNet the stem, then layer1 to layer4; of VGG16 what stands before each pooling.
+  void FreezeStages(int stages) { frozen_stages_ = stages; }
 
  protected:
   explicit Network(NetworkSpec spec) : spec_(std::move(spec)) {}
   NetworkSpec spec_;
   Precision precision_ = Precision::kF32;
   bool frozen_batch_norm_ = false;
+  int frozen_stages_ = 0;
 };
 
 // Builds a network with initial weights from (seed, position of the tensor): convolutions normal
 // with standard deviation sqrt(2/(k·k·out)), the head of a ResNet, of DeepLab and LargeFOV's new
-// layers normal 0.01, biases 0, batch norm at identity. Throws Error for an unknown arch, a width
-// outside (0, 8] and the multi-scale wrapper around an attention network.
+// layers normal 0.01, deeplabplus' other new layers sqrt(2/(k·k·in)), biases 0, batch norm at
+// identity. Throws Error for an unknown arch, a width outside (0, 8] and the multi-scale wrapper
+// around an attention network.
 std::unique_ptr<Network> MakeNetwork(const NetworkSpec& spec, uint64_t seed);
 
 }  // namespace i2crc

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "i2crc/core/error.h"
 #include "i2crc/nn/layers.h"
@@ -176,6 +177,44 @@ void ExpectError(const std::function<void()>& call, const std::string& part) {
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
   }
+}
+
+TEST(Networks, FrozenStagesKeepParametersAndStatistics) {
+  for (const char* arch : {"deeplabplus-resnet18", "largefov-vgg16"}) {
+    SCOPED_TRACE(arch);
+    auto network = MakeNetwork({.arch = arch, .outputs = 3, .width = 0.0625}, 1);
+    network->FreezeStages(2);
+    network->Train();
+    network->Forward(torch::randn({2, 3, 48, 48})).square().sum().backward();
+    const std::set<std::string> first =
+        network->spec().arch == "largefov-vgg16"
+            ? std::set<std::string>{"features.0.", "features.2.", "features.5.", "features.7."}
+            : std::set<std::string>{"features.conv1.", "features.bn1.", "features.layer1."};
+    for (const auto& [name, tensor] : network->State()) {
+      const bool is_frozen =
+          std::any_of(first.begin(), first.end(),
+                      [&](const std::string& prefix) { return name.starts_with(prefix); });
+      if (name.ends_with("num_batches_tracked"))
+        EXPECT_EQ(tensor.item<int64_t>(), is_frozen ? 0 : 1) << name;
+      else if (name.find("running_") == std::string::npos)
+        EXPECT_EQ(tensor.grad().defined(), !is_frozen) << name;
+    }
+    for (const NamedParameter& parameter : network->Parameters())
+      EXPECT_TRUE(parameter.value.requires_grad());
+  }
+}
+
+TEST(Networks, DeepLabPlusHasStrideEightAndSeesTheWholeImage) {
+  const torch::NoGradGuard no_grad;
+  auto network = MakeNetwork({.arch = "deeplabplus-resnet18", .outputs = 3, .width = 0.125}, 1);
+  network->Eval();
+  at::Tensor images = torch::randn({1, 3, 96, 160});
+  const at::Tensor logits = network->Forward(images);
+  EXPECT_EQ(logits.sizes().vec(), (std::vector<int64_t>{1, 3, 12, 20}));
+  // Its pooled branch carries a far corner to every place.
+  images.slice(2, 0, 16).slice(3, 0, 16).add_(5);
+  const at::Tensor other = network->Forward(images);
+  EXPECT_GT((other - logits).abs().select(2, 11).select(2, 19).max().item<double>(), 0);
 }
 
 TEST(Networks, BatchNormOfOneValuePerChannelIsRefusedInTraining) {

@@ -106,16 +106,19 @@ ResNetImpl::ResNetImpl(int depth, double width, const ResNetStrides& strides) {
       layers_.back().push_back(block);
       in = out;
     }
+    channels_.push_back(out);
   }
-  out_channels_ = in;
 }
 
-at::Tensor ResNetImpl::forward(const at::Tensor& images) {
+std::vector<at::Tensor> ResNetImpl::Layers(const at::Tensor& images) {
   at::Tensor x = ConvNorm(conv1_, bn1_, images).relu_();
   x = at::max_pool2d(x, 3, 2, 1);
-  for (auto& blocks : layers_)
+  std::vector<at::Tensor> layers;
+  for (auto& blocks : layers_) {
     for (auto& block : blocks) x = block->forward(x);
-  return x;
+    layers.push_back(x);
+  }
+  return layers;
 }
 
 }  // namespace i2crc

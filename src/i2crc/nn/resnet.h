@@ -45,11 +45,15 @@ class ResNetImpl : public torch::nn::Module {
  public:
   // depth: 18, 50 or 101.
   ResNetImpl(int depth, double width, const ResNetStrides& strides);
-  at::Tensor forward(const at::Tensor& images);
-  int64_t out_channels() const { return out_channels_; }
+  at::Tensor forward(const at::Tensor& images) { return Layers(images).back(); }
+  // The features of layer1 to layer4.
+  std::vector<at::Tensor> Layers(const at::Tensor& images);
+  int64_t out_channels() const { return channels_.back(); }
+  // Of layer1 (0) to layer4 (3).
+  int64_t channels(size_t layer) const { return channels_.at(layer); }
 
  private:
-  int64_t out_channels_ = 0;
+  std::vector<int64_t> channels_;
   Conv conv1_{nullptr};
   BatchNorm bn1_{nullptr};
   std::vector<std::vector<ResidualBlock>> layers_;
