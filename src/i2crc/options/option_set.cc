@@ -219,6 +219,20 @@ Option& Option::Value(std::string placeholder) {
   return *this;
 }
 
+Option& Option::Keyword(std::string word) {
+  keyword_ = std::move(word);
+  return *this;
+}
+
+Option& Option::AbsentMeans(const nlohmann::json& value) {
+  absent_means_ = value.dump();
+  return *this;
+}
+
+bool Option::IsAsAbsent() const {
+  return !absent_means_.empty() && nlohmann::json::parse(absent_means_) == ToJson();
+}
+
 Option& Option::Group(std::string title) {
   group_ = std::move(title);
   return *this;
@@ -319,7 +333,8 @@ void Option::SetFromText(const std::string& text) {
 void Option::SetFromJson(const json& value, const fs::path& base) {
   if (!is_path()) return Assign(value);
   const std::string text = PathText(value);
-  Assign(text.empty() ? text : (base / text).lexically_normal().string());
+  const bool is_path_text = !text.empty() && text != keyword_;
+  Assign(is_path_text ? (base / text).lexically_normal().string() : text);
 }
 
 json Option::ToJson() const {

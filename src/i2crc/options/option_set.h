@@ -28,7 +28,11 @@ class Option {
   Option& Required();                               // must be given by flag or TOML
   Option& MayBeEmpty();                             // lists: a list of no numbers is legal too
   Option& Value(std::string placeholder);           // "FILE", "DIR", "N" in --help
+  Option& Keyword(std::string word);                // paths: a word that is no path
   Option& Group(std::string title);                 // heading in --help
+  // The value that a record means which does not name this option, because it was made before the
+  // option was there. An option that stands at it is left out of records.
+  Option& AbsentMeans(const nlohmann::json& value);
 
   const std::string& name() const { return name_; }
   const std::string& help() const { return help_; }
@@ -57,6 +61,8 @@ class Option {
   std::string ToText() const;
   // What the range allows, in words ("0 to 1", "above 0"), or "" where it does not bound anything.
   std::string RangeText() const;
+  // Whether a record can do without this option (AbsentMeans).
+  bool IsAsAbsent() const;
   // Whether the value now is an empty text, path or list.
   bool empty() const;
 
@@ -72,6 +78,8 @@ class Option {
   std::string placeholder_;
   std::string group_;
   std::vector<std::string> choices_;
+  std::string keyword_;
+  std::string absent_means_;  // JSON, "" where every record names the option
   double low_;
   double high_;
   bool low_is_open_ = false;

@@ -148,12 +148,34 @@ TEST_F(OptionSetTest, PathsFromJsonAreRelativeToTheirBase) {
   EXPECT_EQ(values_.images, "");
 }
 
+TEST_F(OptionSetTest, AKeywordIsNoPath) {
+  set_.Find("images")->Keyword("none");
+  EXPECT_EQ(JsonError("images", "none"), "");
+  EXPECT_EQ(values_.images, "none");
+  EXPECT_EQ(JsonError("images", "./none"), "");
+  EXPECT_EQ(values_.images, "base/none");
+}
+
 TEST_F(OptionSetTest, JsonKeepsTheOrderOfDescription) {
   const auto object = set_.ToJson();
   EXPECT_EQ(object.begin().key(), "images");
   EXPECT_EQ(object.at("scales"), json::array({1.0}));
   EXPECT_EQ(object.at("seed"), 1u);
   EXPECT_EQ(object.size(), set_.options().size());
+}
+
+TEST_F(OptionSetTest, AnOptionThatARecordMayLackIsKnownByItsValue) {
+  Option& lr = *set_.Find("lr");
+  EXPECT_FALSE(lr.IsAsAbsent());
+  lr.AbsentMeans(0.5);
+  EXPECT_FALSE(lr.IsAsAbsent());
+  lr.SetFromText("0.5");
+  EXPECT_TRUE(lr.IsAsAbsent());
+  Option& scales = *set_.Find("scales");
+  scales.AbsentMeans({1});
+  EXPECT_TRUE(scales.IsAsAbsent());
+  scales.SetFromText("1,2");
+  EXPECT_FALSE(scales.IsAsAbsent());
 }
 
 TEST_F(OptionSetTest, InfinityIsLegalWhereTheRangeEndsThereAndSurvivesJson) {
