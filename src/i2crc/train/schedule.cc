@@ -17,4 +17,9 @@ double PolynomialRate(double rate, double power, int64_t end, int64_t every, int
   return rate * std::pow(1.0 - static_cast<double>(at) / static_cast<double>(end), power);
 }
 
+double WarmUp(int64_t iteration, int64_t iterations) {
+  if (iteration >= iterations) return 1;
+  return static_cast<double>(iteration + 1) / static_cast<double>(iterations);
+}
+
 }  // namespace i2crc

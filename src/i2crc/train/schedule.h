@@ -15,4 +15,8 @@ double StepRate(double rate, double factor, const std::vector<double>& milestone
 // from the end on.
 double PolynomialRate(double rate, double power, int64_t end, int64_t every, int64_t iteration);
 
+// What the rate is multiplied with while a training warms up: (iteration + 1) / iterations, then 1
+// (Goyal et al. 2017).
+double WarmUp(int64_t iteration, int64_t iterations);
+
 }  // namespace i2crc

@@ -27,6 +27,13 @@ TEST(PolynomialRate, ChangesAtEveryTenthIterationAndEndsAtZero) {
   EXPECT_EQ(PolynomialRate(1.0, 0.9, 100, 10, 5000), 0.0);
 }
 
+TEST(WarmUp, RisesToOneAndStaysThere) {
+  EXPECT_EQ(WarmUp(0, 0), 1);
+  EXPECT_EQ(WarmUp(0, 4), 0.25);
+  EXPECT_EQ(WarmUp(3, 4), 1);
+  EXPECT_EQ(WarmUp(100, 4), 1);
+}
+
 TEST(PolynomialRate, Golden) {
   I2CRC_NEEDS_SHARED("goldens/lr_polynomial.json");
   std::ifstream in(testing::SharedPath("goldens/lr_polynomial.json"));

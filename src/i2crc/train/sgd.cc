@@ -4,7 +4,7 @@
 #include <torch/torch.h>
 
 #include "i2crc/core/error.h"
-#include "i2crc/nn/state_dict.h"
+#include "i2crc/train/named_state.h"
 
 namespace i2crc {
 namespace {
@@ -76,20 +76,12 @@ void Sgd::Step(double rate) {
 
 TensorMap Sgd::State() const {
   TensorMap state;
-  for (const Slot& slot : slots_) state.Add(slot.parameter.name, FromTorch(slot.momentum));
+  for (const Slot& slot : slots_) AddNamed(state, slot.parameter.name, slot.momentum);
   return state;
 }
 
 void Sgd::LoadState(const TensorMap& state, const std::string& prefix, const std::string& file) {
-  const torch::NoGradGuard no_grad;
-  for (Slot& slot : slots_) {
-    const Tensor* stored = state.Find(prefix + slot.parameter.name);
-    if (stored == nullptr) Fail("{}: {}{} is missing", file, prefix, slot.parameter.name);
-    const at::Tensor momentum = ToTorch(*stored);
-    if (momentum.sizes() != slot.momentum.sizes())
-      Fail("{}: {}{} has shape {}", file, prefix, slot.parameter.name, ShapeText(stored->shape));
-    slot.momentum.copy_(momentum);
-  }
+  for (Slot& slot : slots_) LoadNamed(state, prefix + slot.parameter.name, file, slot.momentum);
 }
 
 }  // namespace i2crc

@@ -6,12 +6,14 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/prefetch.h"
 #include "i2crc/core/random.h"
 #include "i2crc/nn/state_dict.h"
 #include "i2crc/train/metrics_log.h"
+#include "i2crc/train/weight_average.h"
 #include "i2crc/weights/tensor_file.h"
 
 namespace fs = std::filesystem;
@@ -26,6 +28,7 @@ constexpr const char* kStepKey = "i2crc.step";
 constexpr const char* kIdentityKey = "i2crc.training";
 constexpr const char* kNetworkPrefix = "network/";
 constexpr const char* kMomentumPrefix = "momentum/";
+constexpr const char* kAveragePrefix = "average/";
 constexpr uint64_t kDropoutStream = 0x64726f70;  // "drop"
 
 fs::path StatePath(const fs::path& out) { return out / "training-state.safetensors"; }
@@ -51,18 +54,30 @@ void RefuseOther(const fs::path& path, const TensorMap& state, const Json& ident
        difference);
 }
 
-void SaveTrainingState(const TrainingLoopOptions& options, Network& network, const Sgd& sgd,
+void AddAll(TensorMap& state, const std::string& prefix, TensorMap part) {
+  for (auto& [name, tensor] : part.items()) state.Add(prefix + name, std::move(tensor));
+}
+
+// What a training is made of besides its step.
+struct TrainedParts {
+  Network& network;
+  Sgd& sgd;
+  std::optional<WeightAverage>& average;
+};
+
+void SaveTrainingState(const TrainingLoopOptions& options, const TrainedParts& parts,
                        int64_t step) {
-  TensorMap state, weights = SaveState(network), momenta = sgd.State();
-  for (auto& [name, tensor] : weights.items()) state.Add(kNetworkPrefix + name, std::move(tensor));
-  for (auto& [name, tensor] : momenta.items()) state.Add(kMomentumPrefix + name, std::move(tensor));
+  TensorMap state;
+  AddAll(state, kNetworkPrefix, SaveState(parts.network));
+  AddAll(state, kMomentumPrefix, parts.sgd.State());
+  if (parts.average) AddAll(state, kAveragePrefix, parts.average->State());
   state.metadata[kStepKey] = std::to_string(step);
   state.metadata[kIdentityKey] = options.identity.dump();
   WriteSafetensors(StatePath(options.out), state);
 }
 
 // The step to go on from; 0 where there is nothing yet.
-int64_t LoadTrainingState(const TrainingLoopOptions& options, Network& network, Sgd& sgd) {
+int64_t LoadTrainingState(const TrainingLoopOptions& options, const TrainedParts& parts) {
   const fs::path path = StatePath(options.out);
   if (!fs::exists(path)) return 0;
   const TensorMap state = ReadTensorFile(path);
@@ -71,8 +86,9 @@ int64_t LoadTrainingState(const TrainingLoopOptions& options, Network& network, 
   for (const auto& [name, tensor] : state.items())
     if (name.starts_with(kNetworkPrefix))
       weights.Add(name.substr(std::strlen(kNetworkPrefix)), tensor);
-  LoadState(network, weights, path.string());
-  sgd.LoadState(state, kMomentumPrefix, path.string());
+  LoadState(parts.network, weights, path.string());
+  parts.sgd.LoadState(state, kMomentumPrefix, path.string());
+  if (parts.average) parts.average->LoadState(state, kAveragePrefix, path.string());
   try {
     return std::stoll(state.metadata.at(kStepKey));
   } catch (const std::logic_error&) {
@@ -103,7 +119,8 @@ class Trainer {
         info_(info),
         options_(options),
         context_(context),
-        first_step_(LoadTrainingState(options, network, sgd)),
+        average_(MakeAverage(network, options.average)),
+        first_step_(LoadTrainingState(options, {network_, sgd_, average_})),
         metrics_(options.out / "metrics.jsonl", first_step_) {}
 
   TrainingResult Run() {
@@ -130,7 +147,7 @@ class Trainer {
     const int64_t tail_begin = task_.steps() - std::max<int64_t>(1, task_.steps() / 10);
     for (int64_t step = first_step_; step < task_.steps(); ++step) {
       if (Context::InterruptRequested()) {
-        SaveTrainingState(options_, network_, sgd_, step);
+        Save(step);
         throw Interrupted();
       }
       const LossReport report = Step(step, samples);
@@ -140,10 +157,11 @@ class Trainer {
       const int64_t done = step + 1;
       if (options_.checkpoint_every > 0 && done % options_.checkpoint_every == 0 &&
           done < task_.steps())
-        SaveTrainingState(options_, network_, sgd_, done);
+        Save(done);
     }
     RequireFiniteWeights();
-    SaveTrainingState(options_, network_, sgd_, task_.steps());
+    Save(task_.steps());
+    if (average_) average_->Apply();
     WriteSafetensors(CheckpointPath(options_.out), MakeCheckpoint(network_, info_));
     result.seconds = Seconds(Clock::now() - begun);
     result.waited = samples.waited().count();
@@ -152,6 +170,13 @@ class Trainer {
   }
 
  private:
+  static std::optional<WeightAverage> MakeAverage(Network& network, double decay) {
+    if (decay == 0) return std::nullopt;
+    return std::optional<WeightAverage>(std::in_place, network, decay);
+  }
+
+  void Save(int64_t step) { SaveTrainingState(options_, {network_, sgd_, average_}, step); }
+
   // The last update has no later loss that would show what it did.
   void RequireFiniteWeights() {
     for (const auto& [name, tensor] : network_.State())
@@ -180,6 +205,7 @@ class Trainer {
            std::abs(sum.total), step + 1);
     const double rate = task_.Rate(step);
     sgd_.Step(rate);
+    if (average_) average_->Update(step);
     WriteMetrics(step, sum, rate, Seconds(Clock::now() - begun));
     return sum;
   }
@@ -208,6 +234,7 @@ class Trainer {
   const CheckpointInfo& info_;
   const TrainingLoopOptions& options_;
   Context& context_;
+  std::optional<WeightAverage> average_;
   int64_t first_step_;
   MetricsLog metrics_;
 };

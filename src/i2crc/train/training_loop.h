@@ -58,6 +58,8 @@ struct TrainingLoopOptions {
   int loader_threads = 2;
   int64_t checkpoint_every = 500;  // optimiser steps; 0: at the end and when interrupted only
   std::string device = "cpu";
+  // Decay of the average of the weights that becomes the trained network; 0: the last weights do.
+  double average = 0;
   // What decides the result besides the code; a training with another one is not continued.
   nlohmann::ordered_json identity;
 };
@@ -73,7 +75,7 @@ struct TrainingResult {
 // Trains from OUT/training-state.safetensors where it is there, else from the network's present
 // state, and leaves
 //   OUT/checkpoint.safetensors       the trained network (nn/checkpoint.h)
-//   OUT/training-state.safetensors   network, momenta and step, to go on from
+//   OUT/training-state.safetensors   network, momenta, average and step, to go on from
 //   OUT/metrics.jsonl                a line a step: step, epoch, losses, rate, seconds
 // A run that is interrupted by a signal first saves its state and then throws Interrupted. Whatever
 // the moment it was cut off, the resumed run gives the bytes of one that was not. Throws Error

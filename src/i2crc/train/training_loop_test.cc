@@ -9,6 +9,8 @@
 
 #include "i2crc/core/random.h"
 #include "i2crc/losses/segmentation_loss.h"
+#include "i2crc/nn/state_dict.h"
+#include "i2crc/weights/tensor_file.h"
 #include "support/test_dirs.h"
 
 namespace i2crc {
@@ -68,7 +70,7 @@ class TrainingLoop : public ::testing::Test {
   void TearDown() override { Context::ClearInterrupt(); }
 
   void Train(const std::filesystem::path& out, const TrainingTask& task, int loader_threads,
-             int64_t checkpoint_every = 3, const std::string& identity = "a") {
+             int64_t checkpoint_every = 3, const std::string& identity = "a", double average = 0) {
     CheckpointInfo info;
     info.spec = {.arch = "largefov-vgg16", .outputs = kLabels, .width = 0.0625};
     info.classes = ClassNames({"cat", "dog"});
@@ -81,6 +83,7 @@ class TrainingLoop : public ::testing::Test {
     options.loader_threads = loader_threads;
     options.checkpoint_every = checkpoint_every;
     options.identity = {{"identity", identity}};
+    options.average = average;
     std::filesystem::create_directories(out);
     Context context;
     RunTraining(*network, sgd, task, info, options, context);
@@ -140,6 +143,49 @@ TEST_F(TrainingLoop, AKilledRunGoesOnFromItsLastStateToTheSameBytes) {
                       testing::ReadBytes(dir_ / "whole/metrics.jsonl").substr(0, 700));
   Train(dir_ / "cut", RandomTask(), 2);
   ExpectSame(dir_ / "whole", dir_ / "cut");
+}
+
+TEST_F(TrainingLoop, TheAverageOfTheWeightsIsTheResultAndGoesOnToTheSameBytes) {
+  constexpr double kDecay = 0.5;
+  Train(dir_ / "last", RandomTask(), 0);
+  Train(dir_ / "whole", RandomTask(), 0, 3, "a", kDecay);
+  EXPECT_THROW(Train(dir_ / "cut", RandomTask(5), 0, 3, "a", kDecay), Interrupted);
+  Context::ClearInterrupt();
+  Train(dir_ / "cut", RandomTask(), 0, 3, "a", kDecay);
+  ExpectSame(dir_ / "whole", dir_ / "cut");
+
+  // The average by hand, from the weights after each step.
+  std::vector<float> expected;
+  for (int64_t step = 0; step <= RandomTask().steps(); ++step) {
+    const auto out = dir_ / fmt::format("to-{}", step);
+    std::vector<float> weights;
+    if (step == 0) {
+      auto start = MakeNetwork({.arch = "largefov-vgg16", .outputs = kLabels, .width = 0.0625}, 5);
+      weights = SaveState(*start).Find("features.0.weight")->ToF32();
+    } else {
+      // The batch before which the state is asked for, two batches a step.
+      if (step < RandomTask().steps()) {
+        EXPECT_THROW(Train(out, RandomTask(2 * step - 1), 0), Interrupted);
+        Context::ClearInterrupt();
+      } else {
+        Train(out, RandomTask(), 0);
+      }
+      weights = ReadTensorFile(out / "training-state.safetensors")
+                    .Find("network/features.0.weight")
+                    ->ToF32();
+    }
+    if (step == 0) expected = weights;
+    const double decay = std::min(kDecay, static_cast<double>(step) / (9.0 + step));
+    for (size_t i = 0; i < expected.size() && step > 0; ++i)
+      expected[i] = static_cast<float>(decay * expected[i] + (1 - decay) * weights[i]);
+  }
+  const std::vector<float> averaged =
+      ReadTensorFile(dir_ / "whole/checkpoint.safetensors").Find("features.0.weight")->ToF32();
+  ASSERT_EQ(averaged.size(), expected.size());
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(averaged[i], expected[i], 1e-6);
+  EXPECT_NE(
+      averaged,
+      ReadTensorFile(dir_ / "last/checkpoint.safetensors").Find("features.0.weight")->ToF32());
 }
 
 TEST_F(TrainingLoop, ALossThatIsNotFiniteStopsAndNamesTheStep) {
