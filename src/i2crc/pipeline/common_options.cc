@@ -78,12 +78,25 @@ void DescribeOptimiser(TrainingOptions& o, OptionSet& set) {
       .Group("Optimiser");
 }
 
+void DescribeJitter(JitterOptions& o, OptionSet& set) {
+  set.Add("jitter-brightness", &o.brightness, "Factor uniform in 1 ± this")
+      .Range(0, 1)
+      .Group("Input");
+  set.Add("jitter-contrast", &o.contrast, "Factor uniform in 1 ± this").Range(0, 1).Group("Input");
+  set.Add("jitter-saturation", &o.saturation, "Factor uniform in 1 ± this")
+      .Range(0, 1)
+      .Group("Input");
+  set.Add("jitter-hue", &o.hue, "Shift uniform in ± this, as a share of the colour circle")
+      .Range(0, 0.5)
+      .Group("Input");
+}
+
 nlohmann::ordered_json Settings(const OptionSet& set) {
   nlohmann::ordered_json settings;
   for (const Option& option : set.options()) {
     const std::string& name = option.name();
-    if (option.is_path() || name == "threads" || name == "loader-threads" || name == "device" ||
-        name == "on-error" || name == "checkpoint-every")
+    if (option.is_path() || option.IsAsAbsent() || name == "threads" || name == "loader-threads" ||
+        name == "device" || name == "on-error" || name == "checkpoint-every")
       continue;
     settings[name] = option.ToJson();
   }

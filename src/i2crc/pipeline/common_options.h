@@ -7,6 +7,7 @@
 #include <string>
 
 #include "i2crc/core/context.h"
+#include "i2crc/data/augment.h"
 #include "i2crc/options/option_set.h"
 
 namespace i2crc {
@@ -44,6 +45,7 @@ struct TrainingOptions {
 void DescribeFolders(TrainingOptions& options, OptionSet& set);
 void DescribeNetwork(TrainingOptions& options, OptionSet& set);
 void DescribeOptimiser(TrainingOptions& options, OptionSet& set);
+void DescribeJitter(JitterOptions& options, OptionSet& set);
 
 // What decides a result: the options without folders and without what only changes the speed.
 nlohmann::ordered_json Settings(const OptionSet& set);
@@ -53,6 +55,10 @@ nlohmann::ordered_json SettingsOf(Options options) {
   Describe(options, set);
   return Settings(set);
 }
+
+// What stands for a folder that there is none of; a folder of that name is ./none.
+inline constexpr const char* kNone = "none";
+inline bool IsNone(const std::filesystem::path& folder) { return folder == kNone; }
 
 // threads, or the number of cores this process may use where it is 0.
 int ThreadCount(int threads);

@@ -88,11 +88,29 @@ Training MakeTraining(const std::string& title, const TrainingOptions& options,
   return training;
 }
 
+void StartFrom(Network& network, const std::filesystem::path& checkpoint,
+               const ClassNames& classes) {
+  const NetworkKind kind = KindOfCheckpoint(checkpoint);
+  const LoadedNetwork other = LoadCheckpoint(checkpoint, kind, classes);
+  if (kind == NetworkKind::kSegmentation) {
+    if (other.info.spec.arch != network.spec().arch ||
+        other.info.spec.width != network.spec().width)
+      Fail("{}: a {} of width {}, needed is a {} of width {}", checkpoint.string(),
+           other.info.spec.arch, other.info.spec.width, network.spec().arch, network.spec().width);
+    LoadState(network, SaveState(*other.network), checkpoint.string());
+    return;
+  }
+  TensorMap all = SaveState(*other.network), backbone;
+  for (auto& [name, tensor] : all.items())
+    if (!other.network->IsHead(name)) backbone.Add(name, tensor);
+  LoadBackbone(network, std::move(backbone), checkpoint.string());
+}
+
 std::string ChecksumOfImages(const std::vector<CheckedImage>& images) {
   std::string text;
   for (const CheckedImage& image : images) {
-    text +=
-        fmt::format("{}\t{}x{}\t{}", image.id, image.width, image.height, FileChecksum(image.map));
+    text += fmt::format("{}\t{}x{}\t{}", image.id, image.width, image.height,
+                        image.map.empty() ? "" : FileChecksum(image.map));
     for (const int tag : image.tags) text += fmt::format(" {}", tag);
     text += '\n';
   }

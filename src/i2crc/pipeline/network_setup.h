@@ -42,6 +42,12 @@ Training MakeTraining(const std::string& title, const TrainingOptions& options,
                       const NetworkSpec& spec, const ClassNames& classes,
                       const std::vector<CheckedImage>& images, nlohmann::ordered_json settings);
 
+// Fills a segmentation network from another checkpoint: all of it from a segmentation network's of
+// the same architecture and classes, the backbone from an attention network's. Throws Error "FILE:
+// …" where it does not fit.
+void StartFrom(Network& network, const std::filesystem::path& checkpoint,
+               const ClassNames& classes);
+
 // IDs, tags, sizes and maps of the images as one checksum: part of a training's identity.
 std::string ChecksumOfImages(const std::vector<CheckedImage>& images);
 

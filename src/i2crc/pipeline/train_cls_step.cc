@@ -29,6 +29,7 @@ class AttentionTask : public TrainingTask {
       : options_(options),
         images_(std::move(images)),
         classes_(classes),
+        relation_(IsNone(options.saliency) ? RelationLossWeights{0, 0, 0} : options.relation),
         normalisation_(ParseNormalisation(options.normalisation)),
         order_(static_cast<int64_t>(images_.size()), options.seed) {}
 
@@ -46,7 +47,9 @@ class AttentionTask : public TrainingTask {
   Sample MakeSample(int64_t sample) const override {
     const auto& image = images_[static_cast<size_t>(order_.Image(sample))];
     const ImageU8 rgb = ReadPhotograph(image.photograph);
-    const ImageU8 saliency = ReadGrey(image.map);
+    // Without maps the losses that read them have weight 0.
+    const ImageU8 saliency =
+        image.map.empty() ? ImageU8(rgb.height(), rgb.width(), 1, 0) : ReadGrey(image.map);
     Random random({options_.seed, kJitterStream, static_cast<uint64_t>(sample)});
     return {AttentionInput(rgb, options_.input_size, normalisation_, &options_.jitter, &random),
             ResizeOpenCvNearest(saliency, options_.input_size, options_.input_size), image.tags};
@@ -77,9 +80,8 @@ class AttentionTask : public TrainingTask {
     input.saliency = saliency;
     input.tags = tags;
     at::Tensor gradient = torch::empty_like(on_cpu);
-    const RelationLossValues values =
-        RelationLosses(input, options_.relation,
-                       {gradient.data_ptr<float>(), static_cast<size_t>(gradient.numel())});
+    const RelationLossValues values = RelationLosses(
+        input, relation_, {gradient.data_ptr<float>(), static_cast<size_t>(gradient.numel())});
     scores.backward((gradient * share).to(scores.device()));
     return {values.total,
             {{"classification", values.classification},
@@ -92,6 +94,7 @@ class AttentionTask : public TrainingTask {
   const TrainClsOptions& options_;
   std::vector<CheckedImage> images_;
   int classes_;
+  RelationLossWeights relation_;
   Normalisation normalisation_;
   SampleOrder order_;
 };
@@ -113,19 +116,6 @@ void WarnOfTags(const std::vector<CheckedImage>& images, Context& context) {
     context.log().warn("no image of the list has exactly one tag: the relation losses are 0");
 }
 
-void Describe(JitterOptions& o, OptionSet& set) {
-  set.Add("jitter-brightness", &o.brightness, "Factor uniform in 1 ± this")
-      .Range(0, 1)
-      .Group("Input");
-  set.Add("jitter-contrast", &o.contrast, "Factor uniform in 1 ± this").Range(0, 1).Group("Input");
-  set.Add("jitter-saturation", &o.saturation, "Factor uniform in 1 ± this")
-      .Range(0, 1)
-      .Group("Input");
-  set.Add("jitter-hue", &o.hue, "Shift uniform in ± this, as a share of the colour circle")
-      .Range(0, 0.5)
-      .Group("Input");
-}
-
 void Describe(RelationLossWeights& o, OptionSet& set) {
   set.Add("intra-foreground", &o.intra_foreground, "Weight of the class-agnostic loss on objects")
       .Range(0, 1e6)
@@ -144,9 +134,11 @@ void Describe(RelationLossWeights& o, OptionSet& set) {
 void Describe(TrainClsOptions& o, OptionSet& set) {
   DescribeFolders(o, set);
   set.Add("list", &o.list, "Lines of an ID and its tags").Required().Value("FILE").Group("Data");
-  set.Add("saliency", &o.saliency, "Folder of saliency maps, ID.png")
+  set.Add("saliency", &o.saliency,
+          "Folder of saliency maps, ID.png; none: there are none, and no relation losses")
       .Required()
       .Value("DIR")
+      .Keyword(kNone)
       .Group("Data");
   set.Add("arch", &o.arch, "The attention network").OneOf(AttentionArchs()).Group("Network");
   DescribeNetwork(o, set);
@@ -157,7 +149,7 @@ void Describe(TrainClsOptions& o, OptionSet& set) {
   set.Add("input-size", &o.input_size, "Side of the square that images are resized to")
       .Range(16, 4096)
       .Group("Input");
-  Describe(o.jitter, set);
+  DescribeJitter(o.jitter, set);
   Describe(o.relation, set);
   set.Add("epochs", &o.epochs, "Times that every image is seen").Range(1, 1e6).Group("Optimiser");
   set.Add("lr", &o.lr, "Learning rate of the backbone's weights").Above(0).Group("Optimiser");
@@ -185,17 +177,19 @@ NetworkSpec NetworkOf(const TrainClsOptions& options, int classes) {
 
 TrainingResult RunTrainCls(const TrainClsOptions& options, Context& context) {
   CheckFolder(options.images, "--images");
-  CheckFolder(options.saliency, "--saliency");
+  const bool has_saliency = !IsNone(options.saliency);
+  if (has_saliency) CheckFolder(options.saliency, "--saliency");
   CheckOutFolder(options.out, {});
   const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
   const bool skips = options.items.policy() == OnError::kSkip;
   const auto images = CheckImages(ReadImageList(options.list, classes),
                                   {.images = options.images,
-                                   .maps = options.saliency,
+                                   .maps = has_saliency ? options.saliency : fs::path(),
                                    .decode_photographs = skips,
-                                   .decode_maps = skips},
+                                   .decode_maps = skips && has_saliency},
                                   options.items.policy(), context);
   WarnOfTags(images, context);
+  if (!has_saliency) context.log().info("train-cls: no saliency, so no relation losses");
   PrepareCompute(options.compute, options.items.threads, context);
   Training training = MakeTraining("train-cls", options, NetworkOf(options, classes.count()),
                                    classes, images, SettingsOf(options));

@@ -20,7 +20,8 @@
 namespace i2crc {
 namespace {
 
-constexpr uint64_t kCropStream = 0x63726f70;  // "crop"
+constexpr uint64_t kCropStream = 0x63726f70;        // "crop"
+constexpr uint64_t kJitterStream = 0x6a6974746572;  // "jitter"
 
 class SegmentationTask : public TrainingTask {
  public:
@@ -42,16 +43,18 @@ class SegmentationTask : public TrainingTask {
   }
   double Rate(int64_t step) const override {
     const int64_t end = options_.polynomial_end > 0 ? options_.polynomial_end : options_.iterations;
-    return PolynomialRate(options_.lr, options_.polynomial_power, end, options_.polynomial_every,
-                          step);
+    return WarmUp(step, options_.warm_up) * PolynomialRate(options_.lr, options_.polynomial_power,
+                                                           end, options_.polynomial_every, step);
   }
 
   Sample MakeSample(int64_t sample) const override {
     const auto& image = images_[static_cast<size_t>(order_.Image(sample))];
+    ImageU8 rgb = ReadPhotograph(image.photograph);
+    Random jitter({options_.seed, kJitterStream, static_cast<uint64_t>(sample)});
+    Jitter(rgb, options_.jitter, jitter);
     Random random({options_.seed, kCropStream, static_cast<uint64_t>(sample)});
     SegmentationSample made =
-        AugmentForSegmentation(ReadPhotograph(image.photograph), ReadMask(image.map), options_.crop,
-                               normalisation_, random);
+        AugmentForSegmentation(rgb, ReadMask(image.map), options_.crop, normalisation_, random);
     return {std::move(made.image), std::move(made.labels), {}};
   }
 
@@ -128,16 +131,42 @@ void Describe(TrainSegOptions& o, OptionSet& set) {
   set.Add("msc", &o.msc, "Multi-scale wrapper: scales 1, 0.5, 0.75 and their maximum")
       .Group("Network");
   DescribeNetwork(o, set);
+  set.Add("start", &o.start,
+          "A checkpoint to start from instead of --weights: all of a segmentation network of this "
+          "architecture, or the backbone of an attention network")
+      .Value("FILE")
+      .Group("Network");
   set.Add("freeze-bn", &o.freeze_bn, "Keep batch norm's statistics and affine parameters")
       .Group("Network");
+  set.Add("freeze-stages", &o.freeze_stages,
+          "Stages of the backbone, the stem first, that keep their parameters")
+      .Range(0, 5)
+      .Group("Network")
+      .AbsentMeans(0);
   set.Add("crop", &o.crop.crop, "Side of the random square crop").Range(16, 4096).Group("Input");
   set.Add("crop-scales", &o.crop.scales, "Scales of the photograph, drawn evenly")
       .Range(0.05, 16)
       .Group("Input");
   set.Add("flip", &o.crop.flip, "Mirror half of the images, by chance").Group("Input");
+  const size_t first_of_jitter = set.options().size();
+  DescribeJitter(o.jitter, set);
+  for (size_t i = first_of_jitter; i < set.options().size(); ++i) set.options()[i].AbsentMeans(0);
   set.Add("iterations", &o.iterations, "Optimiser steps").Range(1, 1e8).Group("Optimiser");
   set.Add("accumulate", &o.accumulate, "Batches a step").Range(1, 4096).Group("Optimiser");
-  set.Add("lr", &o.lr, "Learning rate of every parameter").Above(0).Group("Optimiser");
+  set.Add("lr", &o.lr, "Learning rate of the backbone").Above(0).Group("Optimiser");
+  set.Add("lr-head-factor", &o.head_factor, "Rate of the head over that of the backbone")
+      .Above(0)
+      .Group("Optimiser")
+      .AbsentMeans(1);
+  set.Add("warm-up", &o.warm_up, "Iterations over which the rate rises from 0 at the start")
+      .Range(0, 1e8)
+      .Group("Optimiser")
+      .AbsentMeans(0);
+  set.Add("average", &o.average,
+          "Decay of the average of the weights that becomes the network; 0: the last weights do")
+      .Range(0, 0.99999)
+      .Group("Optimiser")
+      .AbsentMeans(0);
   set.Add("polynomial-end", &o.polynomial_end, "Iteration at which the rate reaches 0; 0: the last")
       .Range(0, 1e8)
       .Group("Optimiser");
@@ -175,7 +204,13 @@ TrainingResult RunTrainSeg(const TrainSegOptions& options, Context& context) {
   Training training = MakeTraining("train-seg", options, NetworkOf(options, classes.count()),
                                    classes, images, SettingsOf(options));
   Network& network = *training.network;
+  if (!options.start.empty()) {
+    StartFrom(network, options.start, classes);
+    training.loop.identity["start"] = FileChecksum(options.start);
+  }
   if (options.freeze_bn) network.FreezeBatchNorm();
+  network.FreezeStages(options.freeze_stages);
+  training.loop.average = options.average;
   network.Train();
   if (TrainingIsFinished(options.out, training.loop.identity))
     context.log().info("train-seg: {} holds this training, finished", options.out.string());
@@ -185,7 +220,7 @@ TrainingResult RunTrainSeg(const TrainSegOptions& options, Context& context) {
   const SegmentationTask task(options, images);
   Sgd sgd(network.Parameters(),
           {.momentum = options.momentum, .nesterov = false, .weight_decay = options.weight_decay},
-          [](const NamedParameter&) { return 1.0; });
+          [&](const NamedParameter& p) { return p.is_head ? options.head_factor : 1.0; });
   return RunTraining(network, sgd, task, training.info, training.loop, context);
 }
 

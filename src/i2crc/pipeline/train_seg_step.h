@@ -15,16 +15,24 @@ namespace i2crc {
 // Stage 4 of ALGORITHM.md: the segmentation network on masks with ignored pixels.
 struct TrainSegOptions : TrainingOptions {
   std::filesystem::path labels;
+  // A checkpoint to start from instead of ImageNet weights: a segmentation network's whole, an
+  // attention network's backbone.
+  std::filesystem::path start;
   std::string arch = "deeplab-resnet101";
   bool msc = true;
   bool freeze_bn = false;
+  int freeze_stages = 0;  // of the backbone, from its stem on
   int iterations = 20000;
   int polynomial_end = 0;  // 0: iterations
   double polynomial_power = 0.9;
   int polynomial_every = 10;
   int accumulate = 2;
   CropOptions crop;
+  JitterOptions jitter = {0, 0, 0, 0};
   double lr = 2.5e-4;
+  double head_factor = 1;
+  int warm_up = 0;     // iterations
+  double average = 0;  // decay of the average of the weights; 0: none
 };
 void Describe(TrainSegOptions& options, OptionSet& set);
 
