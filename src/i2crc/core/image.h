@@ -66,6 +66,11 @@ using ImageU8 = Image<uint8_t>;
 using ImageF32 = Image<float>;
 
 inline constexpr uint8_t kIgnoreLabel = 255;
+// What a mask can say of a tagged image's pixel besides, where there are fewer classes: that it is
+// one of the tags; that it is one of them or background (in memory only, files have 255).
+inline constexpr uint8_t kAnyTagLabel = 254;
+inline constexpr uint8_t kTagOrBackgroundLabel = 253;
+inline constexpr int kMaxClassesWithAnyTag = 252;
 inline constexpr int kMaxClasses = 254;
 
 }  // namespace i2crc
