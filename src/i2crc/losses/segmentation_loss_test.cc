@@ -41,6 +41,36 @@ TEST(CrossEntropy, WithoutAnyValidPixelIsZeroAndHasNoGradient) {
   EXPECT_EQ(std::accumulate(gradient.begin(), gradient.end(), 0.0F), 0.0F);
 }
 
+TEST(CrossEntropy, OneOfTheTagsIsTheirSum) {
+  // Two pixels of one image with labels 0, 1, 2, 3 and tags 1 and 3.
+  const std::vector<float> logits = {0, 1, 2, -1, -3, 0.5F, 1, 0};
+  std::vector<float> gradient(logits.size());
+  const std::vector<uint8_t> tags = {0, 1, 0, 1};
+  const std::vector<uint8_t> labels = {kAnyTagLabel, kTagOrBackgroundLabel};
+  const auto p = [&](size_t label, size_t pixel) {
+    double sum = 0;
+    for (size_t l = 0; l < 4; ++l) sum += std::exp(double{logits[l * 2 + pixel]});
+    return std::exp(double{logits[label * 2 + pixel]}) / sum;
+  };
+  const double loss = CrossEntropy(logits, labels, 1, 4, 1, 2, 1.0, gradient, tags);
+  const double one = p(1, 0) + p(3, 0), other = p(0, 1) + p(1, 1) + p(3, 1);
+  EXPECT_NEAR(loss, -(std::log(one) + std::log(other)) / 2, 1e-12);
+  EXPECT_NEAR(gradient[2 * 1 + 0], (p(1, 0) - p(1, 0) / one) / 2, 1e-7);
+  EXPECT_NEAR(gradient[2 * 2 + 0], p(2, 0) / 2, 1e-7);
+  EXPECT_NEAR(gradient[2 * 2 + 1], p(2, 1) / 2, 1e-7);
+}
+
+TEST(CrossEntropy, WithTagsCertainLabelsAreWhatTheyWere) {
+  Random random({3});
+  std::vector<float> logits(2 * 4 * 6), gradient(logits.size()), with_tags(logits.size());
+  for (float& v : logits) v = static_cast<float>(30 * random.Normal());
+  const std::vector<uint8_t> labels = {0, 1, 2, 3, 255, 1, 0, 0, 3, 255, 2, 2};
+  const std::vector<uint8_t> tags = {0, 1, 1, 1, 0, 1, 1, 1};
+  EXPECT_EQ(CrossEntropy(logits, labels, 2, 4, 3, 2, 1.0, gradient),
+            CrossEntropy(logits, labels, 2, 4, 3, 2, 1.0, with_tags, tags));
+  EXPECT_EQ(gradient, with_tags);
+}
+
 TEST(CrossEntropy, GradientIsTheNumericalOne) {
   Random random({2});
   std::vector<float> logits(2 * 4 * 3 * 2), gradient(logits.size()), ignored(logits.size());
