@@ -74,12 +74,15 @@ int OutputsOf(const TensorMap& tensors, const std::string& name) {
   return tensor != nullptr && !tensor->shape.empty() ? static_cast<int>(tensor->shape[0]) : 0;
 }
 
-// Depth of the ResNet whose names begin with prefix, 0 where there is none.
+}  // namespace
+
 int ResNetDepth(const TensorMap& tensors, const std::string& prefix) {
   if (!Has(tensors, prefix + "layer4.1.conv2.weight")) return 0;
   if (!Has(tensors, prefix + "layer1.0.conv3.weight")) return 18;
   return Has(tensors, prefix + "layer3.22.conv3.weight") ? 101 : 50;
 }
+
+namespace {
 
 // A file without our description: told by the names that the authors' networks have.
 CheckpointInfo GuessInfo(const TensorMap& tensors, const std::optional<ClassNames>& classes,

@@ -33,6 +33,9 @@ TensorMap MakeCheckpoint(Network& network, const CheckpointInfo& info);
 
 enum class NetworkKind { kAttention, kSegmentation };
 
+// Depth of the ResNet whose names begin with prefix: 18, 50 or 101; 0 where there is none.
+int ResNetDepth(const TensorMap& tensors, const std::string& prefix);
+
 // Which kind a checkpoint is of; no tensor is read. Throws as LoadCheckpoint.
 NetworkKind KindOfCheckpoint(const std::filesystem::path& path);
 
