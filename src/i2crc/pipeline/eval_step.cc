@@ -98,7 +98,11 @@ struct ItemScore {
 
 ItemScore<Confusion> ScoreMask(const EvalOptions& options, const EvalItem& item, int classes) {
   const ImageU8 truth = ReadCheckedMask(TruthOf(options, item), classes);
-  const ImageU8 prediction = ReadCheckedMask(PredictionOf(options, item), classes);
+  ImageU8 prediction = ReadCheckedMask(PredictionOf(options, item), classes, AnyTag::kTaken);
+  // Labels that leave open which tag it is decide nothing here.
+  if (classes <= kMaxClassesWithAnyTag)
+    std::replace(prediction.values().begin(), prediction.values().end(), kAnyTagLabel,
+                 kIgnoreLabel);
   ItemScore<Confusion> score{Confusion(classes)};
   score.counts.Add(prediction, truth);
   score.wholly_ignored = std::all_of(prediction.values().begin(), prediction.values().end(),

@@ -5,6 +5,8 @@
 
 #include <filesystem>
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "i2crc/core/image.h"
 #include "i2crc/nn/checkpoint.h"
@@ -24,6 +26,13 @@ void SetPrecisionAndDevice(Network& network, const ComputeOptions& compute);
 
 // A view of the image, f32 [H, W, 3], as a batch of one, [1, 3, H, W] channels-last.
 at::Tensor AsBatch(const ImageF32& image);
+
+// Probabilities f32 [labels, H, W] of a normalised photograph in its own size, on the CPU: logits
+// enlarged (bilinear, align_corners = false), softmax, then the mean over the scales of the input
+// and, with flip, over its mirror image.
+at::Tensor AveragedProbabilities(Network& network, const ImageF32& normalised,
+                                 const std::vector<double>& scales, bool flip,
+                                 const std::string& device);
 
 // run() on one photograph. Throws Error "PHOTOGRAPH: cause" where the network fails on it (too
 // small, no memory) or its output is not finite.

@@ -2,11 +2,15 @@
 #include "i2crc/pipeline/label_step.h"
 
 #include <algorithm>
+#include <cmath>
+#include <optional>
 #include <vector>
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
+#include "i2crc/labels/evidence.h"
+#include "i2crc/pipeline/crf_inference.h"
 #include "i2crc/pipeline/image_set.h"
 #include "i2crc/pipeline/item_loop.h"
 
@@ -16,20 +20,35 @@ namespace {
 // An image whose maps were found and agree in size.
 struct LabelItem {
   std::string id;
-  std::vector<int> tags;  // those that have a map
-  size_t tags_without_map;
-  int height;
-  int width;
+  std::vector<int> tags;      // those that have a map
+  std::vector<int> all_tags;  // with or without
+  size_t tags_without_map = 0;
+  std::filesystem::path photograph;  // where it is needed
+  int height = 0;
+  int width = 0;
 };
 
 SizedFile SaliencyOf(const LabelOptions& options, const LabelItem& item) {
   return {options.saliency / (item.id + ".png"), "saliency map", item.height, item.width};
 }
 
+// What decides the mask's size: the saliency map, else the photograph.
+SizedFile ReferenceOf(const LabelOptions& options, const LabelItem& item) {
+  if (!IsNone(options.saliency))
+    return CheckMap(options.saliency / (item.id + ".png"), "saliency map");
+  const ImageHeader header = ReadImageHeader(item.photograph);
+  return {item.photograph, "photograph", header.height, header.width};
+}
+
 LabelItem CheckItem(const LabelOptions& options, const ListedImage& listed, Context& context) {
-  const SizedFile saliency = CheckMap(options.saliency / (listed.id + ".png"), "saliency map");
-  LabelItem item{listed.id, CheckAttention(options.cams, listed, saliency), 0, saliency.height,
-                 saliency.width};
+  LabelItem item;
+  item.id = listed.id;
+  if (IsNone(options.saliency)) item.photograph = FindPhotograph(options.images, listed.id);
+  const SizedFile reference = ReferenceOf(options, item);
+  item.height = reference.height;
+  item.width = reference.width;
+  item.tags = CheckAttention(options.cams, listed, reference);
+  item.all_tags = listed.tags;
   item.tags_without_map = listed.tags.size() - item.tags.size();
   for (const int tag : listed.tags)
     if (std::find(item.tags.begin(), item.tags.end(), tag) == item.tags.end())
@@ -56,17 +75,58 @@ std::vector<LabelItem> CheckItems(const LabelOptions& options, Context& context)
   return items;
 }
 
-ImageU8 MakeLabel(const LabelOptions& options, const LabelItem& item) {
-  const ImageU8 saliency = ReadCheckedGrey(SaliencyOf(options, item));
-  std::vector<TagAttention> maps;
-  maps.reserve(item.tags.size());
-  for (const int tag : item.tags)
-    maps.push_back({tag, ReadCheckedGrey({AttentionPath(options.cams, item.id, tag),
-                                          "attention map", item.height, item.width})});
-  return InitialLabel(saliency, maps, options.rules.rules());
-}
+// Makes the masks of one run, on several threads at once.
+class LabelMaker {
+ public:
+  explicit LabelMaker(const LabelOptions& options) : options_(options) {
+    if (IsNone(options.saliency)) runner_.emplace(Resolve(options.crf), /*threads_an_image=*/1);
+  }
+
+  ImageU8 Make(const LabelItem& item) {
+    std::vector<TagAttention> maps;
+    maps.reserve(item.tags.size());
+    for (const int tag : item.tags)
+      maps.push_back({tag, ReadCheckedGrey({AttentionPath(options_.cams, item.id, tag),
+                                            "attention map", item.height, item.width})});
+    const ImageU8 object_map =
+        runner_ ? AttendedObject(item, maps) : ReadCheckedGrey(SaliencyOf(options_, item));
+    if (options_.rule == "paper") return InitialLabel(object_map, maps, options_.rules.rules());
+    return ObjectLabel(object_map, maps, item.all_tags,
+                       options_.partial_labels ? Contested::kAnyTag : Contested::kStrongest,
+                       options_.thresholds.rules());
+  }
+
+ private:
+  // What the tags' attention says of objects, fitted to the photograph, as a saliency map would.
+  ImageU8 AttendedObject(const LabelItem& item, std::span<const TagAttention> maps) {
+    ImageU8 object_map(item.height, item.width, 1, 0);
+    if (item.tags.empty()) return object_map;
+    const std::vector<float> probabilities = ProbabilitiesOfTags(
+        {.attention = maps, .height = item.height, .width = item.width}, item.tags);
+    const CrfUnary unary{CrfUnary::Kind::kProbability, probabilities,
+                         static_cast<int>(item.tags.size()) + 1};
+    const CrfOutput output = runner_->Run(unary, ReadPhotograph(item.photograph), {},
+                                          /*want_marginals=*/true, item.photograph.string());
+    for (size_t p = 0; p < object_map.pixels(); ++p)
+      object_map.data()[p] =
+          static_cast<uint8_t>(std::lround(255 * std::clamp(1 - output.marginals[p], 0.0F, 1.0F)));
+    return object_map;
+  }
+
+  const LabelOptions& options_;
+  std::optional<CrfRunner> runner_;
+};
 
 }  // namespace
+
+ObjectLabelOptions ObjectThresholds::rules() const {
+  const auto level = [](double share) { return static_cast<int>(std::lround(255 * share)); };
+  return {.object = level(object),
+          .background = level(background),
+          .missed = level(missed),
+          .owner = level(owner),
+          .rival = level(rival)};
+}
 
 LabelRuleOptions LabelThresholds::rules() const {
   return {.object_floor = static_cast<float>(object_floor),
@@ -76,13 +136,42 @@ LabelRuleOptions LabelThresholds::rules() const {
           .min_foreground = min_foreground};
 }
 
+namespace {
+
+// Records made before these were there followed the paper's rules, which none of them touches.
+void DescribeObjectRule(LabelOptions& o, OptionSet& set) {
+  const bool has_no_effect = o.rule == "paper";
+  const size_t first = set.options().size();
+  const auto threshold = [&](const char* name, double* value, const std::string& help) {
+    set.Add(name, value, help).Range(0, 1).Group("Object rule");
+  };
+  threshold("object", &o.thresholds.object, "Saliency from which a pixel is a tag's");
+  threshold("background", &o.thresholds.background, "Saliency up to which it is background");
+  threshold("missed", &o.thresholds.missed, "Attention above which that is doubtful, and ignored");
+  threshold("owner", &o.thresholds.owner,
+            "Of several tags one is certain where its attention is above this");
+  threshold("rival", &o.thresholds.rival, "and that of all others below this");
+  set.Add("partial-labels", &o.partial_labels,
+          "Where it is not certain which tag it is, the mask says 254 instead of the strongest one")
+      .Group("Object rule");
+  Describe(o.crf, set);
+  for (size_t i = first; i < set.options().size() && has_no_effect; ++i)
+    set.options()[i].AbsentMeans(set.options()[i].ToJson());
+}
+
+}  // namespace
+
 void Describe(LabelOptions& o, OptionSet& set) {
   set.Add("cams", &o.cams, "Folder of attention maps ID_k.png; a tag without one is passed over")
       .Required()
       .Value("DIR")
       .Group("Data");
-  set.Add("saliency", &o.saliency, "Folder of saliency maps ID.png")
+  set.Add("saliency", &o.saliency, "Folder of saliency maps ID.png; none: there are none")
       .Required()
+      .Value("DIR")
+      .Keyword(kNone)
+      .Group("Data");
+  set.Add("images", &o.images, "Folder of photographs, looked at where there is no saliency")
       .Value("DIR")
       .Group("Data");
   set.Add("list", &o.list, "Lines of an ID and its tags").Required().Value("FILE").Group("Data");
@@ -90,6 +179,11 @@ void Describe(LabelOptions& o, OptionSet& set) {
   set.Add("classes", &o.classes, "Class names, one a line; default: VOC's")
       .Value("FILE")
       .Group("Data");
+  set.Add("rule", &o.rule,
+          "The paper's rules, or: what stands out is what the photograph is tagged with")
+      .OneOf({"paper", "object"})
+      .Group("Rules")
+      .AbsentMeans("paper");
   set.Add("object-floor", &o.rules.object_floor,
           "Values of a tag's normalised map, and of 1 - saliency, below it count 0")
       .Range(0, 1)
@@ -111,13 +205,36 @@ void Describe(LabelOptions& o, OptionSet& set) {
           "A mask with a smaller share of foreground is ignored as a whole")
       .Range(0, 1)
       .Group("Rules");
+  DescribeObjectRule(o, set);
   Describe(o.items, set);
 }
 
+namespace {
+
+void CheckRule(const LabelOptions& options, Context& context) {
+  const bool has_saliency = !IsNone(options.saliency);
+  if (has_saliency) CheckFolder(options.saliency, "--saliency");
+  if (!options.images.empty()) CheckFolder(options.images, "--images");
+  if (options.rule == "paper") {
+    if (!has_saliency) Fail("--saliency none: the paper's rules need maps; --rule object does not");
+    return;
+  }
+  if (!has_saliency && options.images.empty())
+    Fail("--saliency none: the photographs are looked at instead, but --images DIR is missing");
+  if (Resolve(options.crf).labels != CrfLabels::kAll)
+    context.log().warn("--crf-labels {} has no effect: none but the tags can win already",
+                       options.crf.labels);
+}
+
+}  // namespace
+
 LabelResult RunLabel(const LabelOptions& options, Context& context) {
   CheckFolder(options.cams, "--cams");
-  CheckFolder(options.saliency, "--saliency");
-  CheckOutFolder(options.out, {{"--cams", &options.cams}, {"--saliency", &options.saliency}});
+  CheckRule(options, context);
+  CheckOutFolder(options.out, {{"--cams", &options.cams},
+                               {"--saliency", &options.saliency},
+                               {"--images", &options.images}});
+  LabelMaker maker(options);
   const std::vector<LabelItem> items = CheckItems(options, context);
 
   context.WorkBegins();
@@ -126,7 +243,7 @@ LabelResult RunLabel(const LabelOptions& options, Context& context) {
   const auto item = [&](int64_t i) -> const LabelItem& { return items[static_cast<size_t>(i)]; };
   ForEachItem<ImageU8>(
       "label", static_cast<int64_t>(items.size()), options.items,
-      {.make = [&](int64_t i) { return MakeLabel(options, item(i)); },
+      {.make = [&](int64_t i) { return maker.Make(item(i)); },
        .write =
            [&](int64_t i, const ImageU8& mask) {
              WriteMaskPng(OutputPath(options.out, item(i).id, ".png"), mask, VocPalette());

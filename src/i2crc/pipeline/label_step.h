@@ -3,11 +3,14 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 
 #include "i2crc/core/context.h"
 #include "i2crc/labels/label_rules.h"
+#include "i2crc/labels/object_label.h"
 #include "i2crc/options/option_set.h"
 #include "i2crc/pipeline/common_options.h"
+#include "i2crc/pipeline/crf_options.h"
 #include "i2crc/pipeline/mask_set.h"
 
 namespace i2crc {
@@ -23,11 +26,27 @@ struct LabelThresholds {
   LabelRuleOptions rules() const;
 };
 
-// Stage 3 of ALGORITHM.md: attention maps and saliency to initial labels.
+// Thresholds of ObjectLabelOptions on a scale of 0 to 1.
+struct ObjectThresholds {
+  double object = 0.7, background = 0.1, missed = 0.5, owner = 0.5, rival = 0.2;
+
+  ObjectLabelOptions rules() const;
+};
+
+// Stage 3: attention maps and saliency to initial labels, by the rules of ALGORITHM.md ("paper") or
+// by what stands out (labels/object_label.h: "object").
 struct LabelOptions {
   std::filesystem::path cams, saliency, list, out;
   std::filesystem::path classes;  // empty: VOC's
-  LabelThresholds rules;
+  std::string rule = "paper";     // paper or object
+  LabelThresholds rules;          // of the paper's
+  // What follows is the other rule's.
+  ObjectThresholds thresholds;
+  bool partial_labels = false;  // 254 where an object may belong to several tags
+  // Where there is no saliency, the attention fitted to the photographs by the dense CRF is taken
+  // for it.
+  std::filesystem::path images;
+  CrfOptions crf;
   ItemOptions items;
 };
 void Describe(LabelOptions& options, OptionSet& set);
@@ -37,9 +56,10 @@ struct LabelResult : MaskCounts {
 };
 
 // Writes OUT/ID.png for every image of the list, from SALIENCY/ID.png and CAMS/ID_k.png of each tag
-// k; a tag without a map is passed over. Before the first mask is written list, folders, and the
-// headers and sizes of all maps are checked. Files, messages and their order do not depend on the
-// number of threads.
+// k; a tag without a map is passed over. With --rule evidence saliency may be "none", and masks
+// have the photographs' size where there are photographs. Before the first mask is written list,
+// folders, and the headers and sizes of all maps are checked. Files, messages and their order do
+// not depend on the number of threads.
 LabelResult RunLabel(const LabelOptions& options, Context& context);
 
 }  // namespace i2crc

@@ -78,11 +78,12 @@ ImageU8 ReadCheckedGrey(const SizedFile& checked) {
   return grey;
 }
 
-ImageU8 ReadCheckedMask(const SizedFile& checked, int classes) {
+ImageU8 ReadCheckedMask(const SizedFile& checked, int classes, AnyTag any_tag) {
+  const bool takes_any_tag = any_tag == AnyTag::kTaken && classes <= kMaxClassesWithAnyTag;
   ImageU8 mask = ReadMask(checked.path);
   CheckStillThatSize(checked, mask);
   const auto wrong = std::find_if(mask.values().begin(), mask.values().end(), [&](uint8_t value) {
-    return value > classes && value != kIgnoreLabel;
+    return value > classes && value != kIgnoreLabel && !(takes_any_tag && value == kAnyTagLabel);
   });
   if (wrong == mask.values().end()) return mask;
   const auto at = static_cast<size_t>(wrong - mask.values().begin());

@@ -45,8 +45,11 @@ std::vector<int> CheckAttention(const std::filesystem::path& cams, const ListedI
 // What stands in the file, whose size must be the one that was checked before: a file may change
 // while a step works.
 ImageU8 ReadCheckedGrey(const SizedFile& checked);
-// All values are ≤ classes or 255, otherwise Error with the first that is not.
-ImageU8 ReadCheckedMask(const SizedFile& checked, int classes);
+// Whether a mask may say "one of the tags" (kAnyTagLabel).
+enum class AnyTag { kRefused, kTaken };
+// All values are ≤ classes or 255, or where it is taken and there are few enough classes 254;
+// otherwise Error with the first that is not.
+ImageU8 ReadCheckedMask(const SizedFile& checked, int classes, AnyTag any_tag = AnyTag::kRefused);
 
 // The folder that a step writes to can be written to or made, and is none of its inputs (pairs of
 // option and folder), whose files would be overwritten.

@@ -15,6 +15,7 @@
 #include "i2crc/core/random.h"
 #include "i2crc/nn/state_dict.h"
 #include "i2crc/pipeline/inference.h"
+#include "i2crc/weights/name_map.h"
 #include "i2crc/weights/tensor_file.h"
 
 namespace i2crc {
@@ -86,6 +87,16 @@ Training MakeTraining(const std::string& title, const TrainingOptions& options,
   loop.identity["images"] = ChecksumOfImages(images);
   loop.identity["weights"] = options.weights.empty() ? "" : FileChecksum(options.weights);
   return training;
+}
+
+std::string BackboneOf(const std::filesystem::path& weights) {
+  TensorMap tensors = ReadTensorHeaders(weights);
+  StripModulePrefix(tensors, weights.string());
+  const int depth = ResNetDepth(tensors, "");
+  if (depth > 0) return fmt::format("resnet{}", depth);
+  if (tensors.Find("features.28.weight") != nullptr) return "vgg16";
+  Fail("{}: not the weights of a ResNet-18, -50, -101 or VGG16 with torchvision's names",
+       weights.string());
 }
 
 void StartFrom(Network& network, const std::filesystem::path& checkpoint,

@@ -37,6 +37,10 @@ struct Training {
 // Throws Error where weights (a file, or empty) do not fit the backbone of a network.
 void CheckBackbone(const NetworkSpec& spec, const std::filesystem::path& weights);
 
+// The architecture that ImageNet weights are of: vgg16, resnet18, resnet50 or resnet101. Throws
+// Error "FILE: …" where they are of none of them.
+std::string BackboneOf(const std::filesystem::path& weights);
+
 // title: the command's. settings: SettingsOf its options.
 Training MakeTraining(const std::string& title, const TrainingOptions& options,
                       const NetworkSpec& spec, const ClassNames& classes,

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "i2crc/core/context.h"
+#include "i2crc/labels/evidence.h"
 #include "i2crc/options/option_set.h"
 #include "i2crc/pipeline/common_options.h"
 #include "i2crc/pipeline/crf_options.h"
@@ -16,7 +19,17 @@ struct PredictOptions {
   std::filesystem::path checkpoint, images, list, out, classes;
   // Also ID.safetensors: `probability`, f16 [C+1, H, W]; after the CRF its marginals.
   bool probabilities = false;
-  bool overlay = false;  // also ID_overlay.jpg: the mask laid over the photograph
+  std::vector<double> scales = {1};  // of the photograph, whose probabilities are averaged
+  bool flip = false;                 // averaged with its mirror image
+  // unknown: every label may win. listed: only background and the tags of the list, together with
+  // what the saliency says (labels/evidence.h). guessed: classes count as far as the attention
+  // network sees them in the photograph.
+  std::string tags = "unknown";
+  std::filesystem::path saliency;   // listed: folder of maps, or empty
+  std::filesystem::path attention;  // guessed: checkpoint of the attention network
+  EvidenceOptions evidence;
+  double min_certain = 0;  // a pixel whose label is less probable is ignored
+  bool overlay = false;    // also ID_overlay.jpg: the mask laid over the photograph
   bool use_crf = false;
   CrfOptions crf;
   ItemOptions items;

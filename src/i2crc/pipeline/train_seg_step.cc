@@ -53,15 +53,20 @@ class SegmentationTask : public TrainingTask {
     Random jitter({options_.seed, kJitterStream, static_cast<uint64_t>(sample)});
     Jitter(rgb, options_.jitter, jitter);
     Random random({options_.seed, kCropStream, static_cast<uint64_t>(sample)});
+    ImageU8 mask = ReadMask(image.map);
+    // Before the crop is padded with what is truly ignored.
+    if (options_.partial_labels)
+      std::replace(mask.values().begin(), mask.values().end(), kIgnoreLabel, kTagOrBackgroundLabel);
     SegmentationSample made =
-        AugmentForSegmentation(rgb, ReadMask(image.map), options_.crop, normalisation_, random);
-    return {std::move(made.image), std::move(made.labels), {}};
+        AugmentForSegmentation(rgb, mask, options_.crop, normalisation_, random);
+    return {std::move(made.image), std::move(made.labels), image.tags};
   }
 
   LossReport Backward(Network& network, const at::Tensor& images, const std::vector<Sample>& batch,
                       double share) const override {
     const std::vector<at::Tensor> levels = network.ForwardLevels(images);
     LossReport report;
+    const std::vector<uint8_t> tags = TagsOf(batch, levels.front().size(1));
     std::vector<at::Tensor> gradients;
     for (const at::Tensor& logits : levels) {
       const at::Tensor on_cpu = logits.detach().to(at::kCPU).contiguous();
@@ -76,7 +81,7 @@ class SegmentationTask : public TrainingTask {
       const double loss = CrossEntropy(
           {on_cpu.data_ptr<float>(), static_cast<size_t>(on_cpu.numel())}, labels,
           static_cast<int>(batch.size()), static_cast<int>(logits.size(1)), height, width, share,
-          {gradient.data_ptr<float>(), static_cast<size_t>(gradient.numel())});
+          {gradient.data_ptr<float>(), static_cast<size_t>(gradient.numel())}, tags);
       gradients.push_back(gradient.to(logits.device()));
       report.total += loss;
       if (levels.size() > 1)
@@ -87,6 +92,18 @@ class SegmentationTask : public TrainingTask {
   }
 
  private:
+  // [N, labels], 1 where a label is one of the image's tags; empty where labels are certain.
+  std::vector<uint8_t> TagsOf(const std::vector<Sample>& batch, int64_t labels) const {
+    std::vector<uint8_t> tags;
+    if (!options_.partial_labels) return tags;
+    for (const Sample& sample : batch) {
+      const size_t first = tags.size();
+      tags.resize(first + static_cast<size_t>(labels));
+      for (const int tag : sample.tags) tags[first + static_cast<size_t>(tag) + 1] = 1;
+    }
+    return tags;
+  }
+
   const TrainSegOptions& options_;
   std::vector<CheckedImage> images_;
   Normalisation normalisation_;
@@ -102,7 +119,9 @@ std::vector<CheckedImage> WithLabels(const std::vector<CheckedImage>& images, in
   for (const CheckedImage& image : images) {
     context.CheckInterrupted();
     TryItem(context, options.items.policy(), [&] {
-      const ImageU8 mask = ReadCheckedMask({image.map, "mask", image.height, image.width}, classes);
+      const ImageU8 mask =
+          ReadCheckedMask({image.map, "mask", image.height, image.width}, classes,
+                          options.partial_labels ? AnyTag::kTaken : AnyTag::kRefused);
       if (std::any_of(mask.values().begin(), mask.values().end(),
                       [](uint8_t label) { return label != kIgnoreLabel; }))
         usable.push_back(image);
@@ -122,11 +141,15 @@ std::vector<CheckedImage> WithLabels(const std::vector<CheckedImage>& images, in
 
 void Describe(TrainSegOptions& o, OptionSet& set) {
   DescribeFolders(o, set);
-  set.Add("list", &o.list, "Lines of an ID; tags are passed over")
+  set.Add("list", &o.list, "Lines of an ID; tags are passed over, but with --partial-labels")
       .Required()
       .Value("FILE")
       .Group("Data");
   set.Add("labels", &o.labels, "Folder of masks, ID.png").Required().Value("DIR").Group("Data");
+  set.Add("partial-labels", &o.partial_labels,
+          "Masks may say 254 for one of the image's tags, and 255 is one of them or background")
+      .Group("Data")
+      .AbsentMeans(false);
   set.Add("arch", &o.arch, "The segmentation network").OneOf(SegmentationArchs()).Group("Network");
   set.Add("msc", &o.msc, "Multi-scale wrapper: scales 1, 0.5, 0.75 and their maximum")
       .Group("Network");
@@ -193,12 +216,16 @@ TrainingResult RunTrainSeg(const TrainSegOptions& options, Context& context) {
   CheckFolder(options.labels, "--labels");
   CheckOutFolder(options.out, {});
   const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
-  const auto checked = CheckImages(ReadImageIds(options.list),
-                                   {.images = options.images,
-                                    .maps = options.labels,
-                                    .map_kind = "mask",
-                                    .decode_photographs = options.items.policy() == OnError::kSkip},
-                                   options.items.policy(), context);
+  if (options.partial_labels && classes.count() > kMaxClassesWithAnyTag)
+    Fail("--partial-labels: at most {} classes, here are {}", kMaxClassesWithAnyTag,
+         classes.count());
+  const auto checked = CheckImages(
+      options.partial_labels ? ReadImageList(options.list, classes) : ReadImageIds(options.list),
+      {.images = options.images,
+       .maps = options.labels,
+       .map_kind = "mask",
+       .decode_photographs = options.items.policy() == OnError::kSkip},
+      options.items.policy(), context);
   const auto images = WithLabels(checked, classes.count(), options, context);
   PrepareCompute(options.compute, options.items.threads, context);
   Training training = MakeTraining("train-seg", options, NetworkOf(options, classes.count()),

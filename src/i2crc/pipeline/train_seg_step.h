@@ -20,6 +20,9 @@ struct TrainSegOptions : TrainingOptions {
   std::filesystem::path start;
   std::string arch = "deeplab-resnet101";
   bool msc = true;
+  // Masks say 254 for "one of the tags", and 255 means one of them or background; the list's tags
+  // are then read.
+  bool partial_labels = false;
   bool freeze_bn = false;
   int freeze_stages = 0;  // of the backbone, from its stem on
   int iterations = 20000;
