@@ -263,7 +263,8 @@ TEST_F(CrfTest, PredictNeedsTagsForTags) {
 class CrfOfRunTest : public CrfTest {
  protected:
   static std::string Config(const std::string& more = "") {
-    return "[run]\nout = 'out'\nimages = 's/JPEGImages'\nsaliency = 's/Saliency'\n"
+    return "[run]\nrecipe = 'paper'\nout = 'out'\nimages = 's/JPEGImages'\nsaliency = "
+           "'s/Saliency'\n"
            "train = 's/train.txt'\nval = 's/val.txt'\nclasses = 's/classes.txt'\n"
            "[train-cls]\narch = 'resnet18'\nwidth = 0.125\ninput-size = 64\nepochs = 1\n"
            "[label]\nmin-foreground = 0\n[refine]\nmin-foreground = 0\n"

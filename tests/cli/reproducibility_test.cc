@@ -36,7 +36,8 @@ class Reproducibility : public ::testing::Test {
   // A configuration of the smallest networks; `seg` are lines of [train-seg].
   static fs::path WriteConfig(const std::string& name, const std::string& seg, int iterations = 9) {
     const std::string text =
-        "[run]\nimages = 'data/JPEGImages'\nsaliency = 'data/Saliency'\ntrain = 'data/train.txt'\n"
+        "[run]\nrecipe = 'paper'\nimages = 'data/JPEGImages'\nsaliency = 'data/Saliency'\ntrain = "
+        "'data/train.txt'\n"
         "val = 'data/val.txt'\ntruth = 'data/SegmentationClass'\nclasses = "
         "'data/classes.txt'\nseed = 3\n"
         "[train-cls]\narch = 'resnet18'\nwidth = 0.125\ninput-size = 64\nepochs = 10\nlr = 0.05\n"

@@ -29,7 +29,7 @@ TEST(Photographs, GoThroughEveryStage) {
       "2007_000528 7\n2007_000549 7\n2007_001764 9\n2008_000973 11\n2007_002273 12 14\n");
   testing::WriteBytes(dir / "val.txt", "2007_000464\n2007_000175\n");
   testing::WriteBytes(dir / "run.toml",
-                      "[run]\nout = 'run'\nimages = '" + data +
+                      "[run]\nrecipe = 'paper'\nout = 'run'\nimages = '" + data +
                           "/JPEGImages'\ntrain = 'train.txt'\nval = 'val.txt'\ntruth = '" + data +
                           "/SegmentationClass'\n[saliency]\nmodel = '" +
                           SharedPath("weights/u2netp.onnx").string() +

@@ -8,6 +8,7 @@ namespace i2crc {
 inline constexpr const char* kDemoConfig =
     R"(# Small networks from scratch on synthetic scenes, for a laptop.
 [run]
+recipe = "paper"
 out = "run"
 images = "data/JPEGImages"
 saliency = "data/Saliency"

@@ -125,25 +125,30 @@ Stage LabelStage(const LabelOptions& options, const std::string& saliency_by, St
           SettingsOf(options),
           [options, saliency_by] {
             const auto images = ReadImageList(options.list, ClassNames::ReadOrVoc(options.classes));
-            return std::vector<StageInput>{
+            std::vector<StageInput> inputs = {
                 File("list", options.list), AttentionMaps(options.cams, images),
                 FilesOf("saliency", options.saliency, images, ".png", saliency_by)};
+            if (!options.images.empty()) inputs.push_back(Photographs(options.images, images));
+            return inputs;
           },
           [options](Context& context) { RunLabel(options, context); },
           std::move(score)};
 }
 
 Stage TrainSegStage(const std::string& name, const TrainSegOptions& options,
-                    const std::string& labels_by) {
+                    const std::string& labels_by, const std::string& start_by) {
   return {name,
           options.out,
           SettingsOf(options),
-          [options, labels_by] {
+          [options, labels_by, start_by] {
             const auto ids = ReadImageIds(options.list);
-            return std::vector<StageInput>{
+            std::vector<StageInput> inputs = {
                 File("list", options.list), File("classes", options.classes),
                 File("weights", options.weights), Photographs(options.images, ids),
                 FilesOf("labels", options.labels, ids, ".png", labels_by)};
+            // Only where there is one: records of before it was possible have no such input.
+            if (!options.start.empty()) inputs.push_back(File("start", options.start, start_by));
+            return inputs;
           },
           [options](Context& context) { RunTrainSeg(options, context); },
           {}};
@@ -155,9 +160,15 @@ Stage PredictStage(const std::string& name, const PredictOptions& options,
           options.out,
           SettingsOf(options),
           [options, network_by] {
-            return std::vector<StageInput>{File("list", options.list),
-                                           File("checkpoint", options.checkpoint, network_by),
-                                           Photographs(options.images, ReadImageIds(options.list))};
+            const auto ids = ReadImageIds(options.list);
+            std::vector<StageInput> inputs = {File("list", options.list),
+                                              File("checkpoint", options.checkpoint, network_by),
+                                              Photographs(options.images, ids)};
+            if (!options.saliency.empty())
+              inputs.push_back(FilesOf("saliency", options.saliency, ids, ".png", ""));
+            if (!options.attention.empty())
+              inputs.push_back(File("attention", options.attention, "train-cls"));
+            return inputs;
           },
           [options](Context& context) { RunPredict(options, context); },
           std::move(score)};

@@ -32,7 +32,7 @@ Stage CamStage(const std::string& name, const CamOptions& options, const std::st
                StageScorer score);
 Stage LabelStage(const LabelOptions& options, const std::string& saliency_by, StageScorer score);
 Stage TrainSegStage(const std::string& name, const TrainSegOptions& options,
-                    const std::string& labels_by);
+                    const std::string& labels_by, const std::string& start_by = "");
 Stage PredictStage(const std::string& name, const PredictOptions& options,
                    const std::string& network_by, StageScorer score);
 Stage RefineStage(const RefineOptions& options, StageScorer score);

@@ -22,12 +22,81 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Fills one stage's options: what [run] says for all first, then each section in turn.
+constexpr const char* kAutoPrecision = "auto";
+
+// run.json of an earlier run in this directory, or null.
+Json EarlierRun(const fs::path& out) {
+  const fs::path path = out / "run.json";
+  if (!fs::exists(path)) return nullptr;
+  Json json = Json::parse(ReadWholeFile(path), nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) Fail("{}: damaged; remove it to begin anew", path.string());
+  return json;
+}
+
+// The recipe that an earlier run was made by; those before there were recipes were the paper's.
+std::string RecipeOf(const Json& earlier) {
+  if (earlier.is_null()) return "practical";
+  if (!earlier.contains("recipe")) return "paper";
+  return earlier["recipe"].value("name", "practical");
+}
+
+// What of the facts is the machine's, from the earlier run where its data were the same.
+void KeepFacts(const Json& earlier, RecipeFacts& facts) {
+  if (earlier.is_null() || !earlier.contains("recipe")) return;
+  const Json kept = earlier["recipe"].value("facts", Json());
+  if (!kept.is_object() || !kept.contains("has_fast_bf16")) return;
+  RecipeFacts before = facts;
+  before.has_fast_bf16 = kept["has_fast_bf16"] == true;
+  if (ToJson(before) == kept) facts = before;
+}
+
+void ResolveRecipe(RunConfiguration& c, const TomlFile& file) {
+  const Json earlier = EarlierRun(c.run.out);
+  const std::string name = c.run.recipe == "auto" ? RecipeOf(earlier) : c.run.recipe;
+  c.recipe = PaperRecipe();
+  if (name == "paper") return;
+  const ClassNames classes = ClassNames::ReadOrVoc(c.run.classes);
+  // [train-cls] may name weights or the architecture itself.
+  TrainClsOptions train_cls;
+  OptionSet set;
+  Describe(train_cls, set);
+  train_cls.arch.clear();
+  file.Apply("train-cls", set);
+  const fs::path weights = train_cls.weights.empty() ? c.run.weights : train_cls.weights;
+  c.facts.images = static_cast<int64_t>(ReadImageList(c.run.train, classes).size());
+  c.facts.classes = classes.count();
+  c.facts.has_saliency = !IsNone(c.run.saliency);
+  c.facts.has_weights = !weights.empty();
+  c.facts.backbone = !train_cls.arch.empty() ? train_cls.arch
+                     : weights.empty()       ? "resnet18"
+                                             : BackboneOf(weights);
+  c.facts.has_fast_bf16 = HasFastBf16();
+  KeepFacts(earlier, c.facts);
+  c.recipe = PracticalRecipe(c.facts);
+}
+
+Json DescribeRecipe(const RunConfiguration& c) {
+  Json json = {{"name", c.recipe.name}};
+  if (c.recipe.values.empty()) return json;
+  json["facts"] = ToJson(c.facts);
+  json["values"] = Json::array();
+  for (const RecipeValue& value : c.recipe.values)
+    json["values"].push_back({{"section", value.section},
+                              {"option", value.option},
+                              {"value", value.value},
+                              {"why", value.why}});
+  return json;
+}
+
+// Fills one stage's options: the recipe's values first, then what [run] says for all, then each
+// section in turn.
 template <typename Options>
 void Fill(Options& options, const TomlFile& file, const std::vector<std::string>& sections,
-          const RunOptions& run, const std::vector<std::string>& own_paths = {}) {
+          const RunConfiguration& c, const std::vector<std::string>& own_paths = {}) {
   OptionSet set;
   Describe(options, set);
+  for (const std::string& section : sections) c.recipe.Apply(section, set);
+  const RunOptions& run = c.run;
   const auto take = [&](const char* name, const Json& value) {
     if (Option* option = set.Find(name)) option->SetFromJson(value, {});
   };
@@ -35,8 +104,9 @@ void Fill(Options& options, const TomlFile& file, const std::vector<std::string>
   take("threads", run.items.threads);
   take("on-error", run.items.on_error);
   take("device", run.compute.device);
-  take("precision", run.compute.precision);
-  take("crf", run.use_crf);
+  if (run.compute.precision != kAutoPrecision) take("precision", run.compute.precision);
+  if (std::find(sections.begin(), sections.end(), "predict") != sections.end())
+    take("crf", run.use_crf);
   take("loader-threads", run.compute.loader_threads);
   Json paths = Json::object();
   for (const Option& option : set.options())
@@ -51,21 +121,30 @@ void Fill(Options& options, const TomlFile& file, const std::vector<std::string>
   }
 }
 
-// [crf] holds for both predictions, [predict] overrides it.
+// [crf] holds for all predictions, [predict] overrides it.
 void FillPredictions(RunConfiguration& c, const TomlFile& file) {
   OptionSet set;
   Describe(c.crf, set);
+  c.recipe.Apply("crf", set);
   file.Apply("crf", set);
-  for (PredictOptions* predict : {&c.predict_train, &c.predict_val}) {
+  for (PredictOptions* predict : {&c.predict_train, &c.masks, &c.predict_val}) {
     predict->crf = c.crf;
-    Fill(*predict, file, {"predict"}, c.run);
+    Fill(*predict, file, {"predict"}, c);
     // Without it its settings decide nothing, and are nothing to do the stage over for.
     if (!predict->use_crf) predict->crf = {};
   }
   // The tags of the images to be scored at the end are what a network does not know.
   if (c.predict_val.crf.labels == "tags") c.predict_val.crf.labels = "all";
+  if (!c.is_practical()) return;
+  for (PredictOptions* predict : {&c.predict_train, &c.masks}) predict->tags = "listed";
 }
 
+void FillWeights(RunConfiguration& c) {
+  for (fs::path* weights : {&c.train_cls.weights, &c.train_seg_1.weights, &c.train_seg_2.weights})
+    if (weights->empty()) *weights = c.run.weights;
+}
+
+// The stages' inputs and folders that both recipes have.
 void JoinFolders(RunConfiguration& c) {
   const RunOptions& run = c.run;
   const bool makes_saliency = !c.saliency.model.empty();
@@ -86,17 +165,24 @@ void JoinFolders(RunConfiguration& c) {
   }
   c.train_seg_1.labels = c.refine.labels = c.label.out;
   c.train_seg_1.out = run.out / "train-seg-1";
-  c.predict_train.images = c.predict_val.images = run.images;
-  c.predict_train.list = run.train;
+  c.predict_train.images = c.masks.images = c.predict_val.images = run.images;
+  c.predict_train.list = c.masks.list = run.train;
   c.predict_train.checkpoint = c.train_seg_1.out / "checkpoint.safetensors";
   c.predict_train.out = c.refine.predictions = run.out / "predict-train";
   c.refine.out = c.train_seg_2.labels = run.out / "refine";
   c.train_seg_2.out = run.out / "train-seg-2";
   c.predict_val.list = c.eval.list = run.val;
-  c.predict_val.checkpoint = c.train_seg_2.out / "checkpoint.safetensors";
+  c.predict_val.checkpoint = c.masks.checkpoint = c.train_seg_2.out / "checkpoint.safetensors";
+  c.masks.out = run.out / "masks";
   c.predict_val.out = c.eval.predictions = run.out / "predict-val";
   c.eval.truth = run.truth;
   c.eval.json = run.out / "eval" / "report.json";
+  if (!c.is_practical()) return;
+  // Predictions of tagged photographs need no refinement: their tags and saliency are in them.
+  c.train_seg_2.labels = c.predict_train.out;
+  c.train_seg_2.start = c.train_seg_1.out / "checkpoint.safetensors";
+  if (!IsNone(saliency)) c.predict_train.saliency = c.masks.saliency = saliency;
+  if (IsNone(saliency)) c.label.images = run.images;
 }
 
 // The configuration's evaluation, of other files and without a threshold to miss.
@@ -124,8 +210,13 @@ std::vector<Stage> AllStages(const RunConfiguration& c) {
   stages.push_back(TrainSegStage("train-seg-1", c.train_seg_1, "label"));
   stages.push_back(
       PredictStage("predict-train", c.predict_train, "train-seg-1", score(c.predict_train.out)));
-  stages.push_back(RefineStage(c.refine, score(c.refine.out)));
-  stages.push_back(TrainSegStage("train-seg-2", c.train_seg_2, "refine"));
+  if (c.is_practical()) {
+    stages.push_back(TrainSegStage("train-seg-2", c.train_seg_2, "predict-train", "train-seg-1"));
+    stages.push_back(PredictStage("masks", c.masks, "train-seg-2", score(c.masks.out)));
+  } else {
+    stages.push_back(RefineStage(c.refine, score(c.refine.out)));
+    stages.push_back(TrainSegStage("train-seg-2", c.train_seg_2, "refine"));
+  }
   if (!c.run.val.empty()) {
     stages.push_back(PredictStage("predict-val", c.predict_val, "train-seg-2",
                                   ScoreOf(c, c.predict_val.out, {}, c.run.val)));
@@ -152,7 +243,12 @@ void CheckSaliency(const RunConfiguration& c, const std::vector<Stage>& stages) 
     if (c.run.saliency.empty())
       Fail(
           "[run] saliency names a folder of maps, or [saliency] model a detector: neither is "
-          "given");
+          "given{}",
+          c.is_practical() ? "; saliency = \"none\" does without" : "");
+    if (IsNone(c.run.saliency)) {
+      if (!c.is_practical()) Fail("[run] saliency = \"none\": the paper's rules need maps");
+      return;
+    }
     CheckFolder(c.run.saliency, "[run] saliency");
   } else if (IsAmong(stages, "saliency")) {
     CheckDetector(c.saliency);
@@ -164,7 +260,8 @@ void CheckListedImages(const RunConfiguration& c, Context& context) {
   const auto train = ReadImageList(c.run.train, ClassNames::ReadOrVoc(c.run.classes));
   const auto val = c.run.val.empty() ? std::vector<ListedImage>() : ReadImageIds(c.run.val);
   if (c.run.items.policy() == OnError::kSkip) return;
-  const fs::path saliency = c.saliency.model.empty() ? c.run.saliency : fs::path();
+  const fs::path saliency =
+      c.saliency.model.empty() && !IsNone(c.run.saliency) ? c.run.saliency : fs::path();
   CheckImages(train, {.images = c.run.images, .maps = saliency}, OnError::kStop, context);
   const auto check_truth = [&](const std::vector<ListedImage>& images) {
     CheckImages(images, {.images = c.run.images, .maps = c.run.truth, .map_kind = "true mask"},
@@ -181,8 +278,8 @@ void CheckListedImages(const RunConfiguration& c, Context& context) {
 }
 
 void CheckCrf(const RunConfiguration& c) {
-  for (const PredictOptions* predict : {&c.predict_train, &c.predict_val}) {
-    if (!predict->use_crf) continue;
+  for (const PredictOptions* predict : {&c.predict_train, &c.masks, &c.predict_val}) {
+    if (!predict->use_crf || (predict == &c.masks && !c.is_practical())) continue;
     const CrfSettings settings = Resolve(predict->crf);
     const CrfRunner on_this_machine(settings, 1);
     if (settings.labels == CrfLabels::kTags)
@@ -207,10 +304,18 @@ void CheckNetworks(const RunConfiguration& c, const std::vector<Stage>& stages) 
 }  // namespace
 
 void Describe(RunOptions& o, OptionSet& set) {
+  set.Add(
+         "recipe", &o.recipe,
+         "The values of all stages that no section gives: practical or the paper's; auto: what OUT "
+         "was made by, else practical")
+      .OneOf({"auto", "practical", "paper"})
+      .Group("Stages");
   set.Add("out", &o.out, "The run directory").Required().Value("DIR").Group("Data");
   set.Add("images", &o.images, "Folder of photographs").Required().Value("DIR").Group("Data");
-  set.Add("saliency", &o.saliency, "Folder of saliency maps; or [saliency] model makes them")
+  set.Add("saliency", &o.saliency,
+          "Folder of saliency maps; or [saliency] model makes them; none: do without")
       .Value("DIR")
+      .Keyword(kNone)
       .Group("Data");
   set.Add("train", &o.train, "Lines of an ID and its tags, to train on")
       .Required()
@@ -219,6 +324,10 @@ void Describe(RunOptions& o, OptionSet& set) {
   set.Add("val", &o.val, "Lines of an ID, to predict at the end").Value("FILE").Group("Data");
   set.Add("truth", &o.truth, "Folder of true masks, for scoring only").Value("DIR").Group("Data");
   set.Add("classes", &o.classes, "Class names, one a line; default: VOC's twenty")
+      .Value("FILE")
+      .Group("Data");
+  set.Add("weights", &o.weights,
+          "ImageNet weights, .pth or .safetensors, of every network whose section names no others")
       .Value("FILE")
       .Group("Data");
   set.Add("crf", &o.use_crf, "The dense CRF over the predictions of both networks; [crf] sets it")
@@ -232,27 +341,30 @@ void Describe(RunOptions& o, OptionSet& set) {
   set.Add("seed", &o.seed, "Of every stage that draws").Group("General");
   Describe(o.items, set);
   Describe(o.compute, set);
+  set.Find("precision")->OneOf({kAutoPrecision, "fp32", "bf16"});
 }
 
 const std::vector<std::string>& StageNames() {
   static const std::vector<std::string> names = {
-      "saliency",      "train-cls", "cam",         "label",       "train-seg-1",
-      "predict-train", "refine",    "train-seg-2", "predict-val", "eval"};
+      "saliency", "train-cls",   "cam",   "label",       "train-seg-1", "predict-train",
+      "refine",   "train-seg-2", "masks", "predict-val", "eval"};
   return names;
 }
 
 RunConfiguration ReadRunConfiguration(const TomlFile& file, const RunOptions& run) {
   RunConfiguration c;
   c.run = run;
-  Fill(c.saliency, file, {"saliency"}, run, {"model"});
-  Fill(c.train_cls, file, {"train-cls"}, run, {"weights"});
-  Fill(c.cam, file, {"cam"}, run);
-  Fill(c.label, file, {"label"}, run);
-  Fill(c.train_seg_1, file, {"train-seg", "train-seg-1"}, run, {"weights"});
-  Fill(c.train_seg_2, file, {"train-seg", "train-seg-2"}, run, {"weights"});
+  ResolveRecipe(c, file);
+  Fill(c.saliency, file, {"saliency"}, c, {"model"});
+  Fill(c.train_cls, file, {"train-cls"}, c, {"weights"});
+  Fill(c.cam, file, {"cam"}, c);
+  Fill(c.label, file, {"label"}, c);
+  Fill(c.train_seg_1, file, {"train-seg", "train-seg-1"}, c, {"weights"});
+  Fill(c.train_seg_2, file, {"train-seg", "train-seg-2"}, c, {"weights"});
   FillPredictions(c, file);
-  Fill(c.refine, file, {"refine"}, run);
-  Fill(c.eval, file, {"eval"}, run);
+  Fill(c.refine, file, {"refine"}, c);
+  Fill(c.eval, file, {"eval"}, c);
+  FillWeights(c);
   JoinFolders(c);
   return c;
 }
@@ -288,8 +400,9 @@ nlohmann::ordered_json DescribeRun(const RunConfiguration& c) {
   add("train-seg-1", c.train_seg_1);
   add("train-seg-2", c.train_seg_2);
   if (c.predict_train.use_crf) add("crf", c.predict_train.crf);
+  if (c.is_practical()) add("masks", c.masks);
   add("predict", c.predict_val);
-  add("refine", c.refine);
+  if (!c.is_practical()) add("refine", c.refine);
   add("eval", c.eval);
   Json checksums = Json::object();
   for (const auto& [name, path] : {std::pair{"train", c.run.train},
@@ -301,6 +414,7 @@ nlohmann::ordered_json DescribeRun(const RunConfiguration& c) {
                                    {"train-seg-2 weights", c.train_seg_2.weights}})
     if (!path.empty()) checksums[name] = FileChecksum(path);
   return {{"versions", Versions()},
+          {"recipe", DescribeRecipe(c)},
           {"threads", ThreadCount(c.run.items.threads)},
           {"seed", c.run.seed},
           {"checksums", checksums},

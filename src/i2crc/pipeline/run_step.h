@@ -13,6 +13,7 @@
 #include "i2crc/pipeline/eval_step.h"
 #include "i2crc/pipeline/label_step.h"
 #include "i2crc/pipeline/predict_step.h"
+#include "i2crc/pipeline/recipe.h"
 #include "i2crc/pipeline/refine_step.h"
 #include "i2crc/pipeline/saliency_step.h"
 #include "i2crc/pipeline/stage.h"
@@ -21,15 +22,22 @@
 
 namespace i2crc {
 
-// The whole method, stages 1 to 6, into one run directory.
+// All stages into one run directory.
 struct RunOptions {
+  // paper: the method as ALGORITHM.md has it. practical: docs/method.md. auto: what the run
+  // directory was made by, and practical where there is none.
+  std::string recipe = "auto";
   std::filesystem::path out, images, saliency, train, val, truth, classes;
+  // ImageNet weights for every network that no section gives others; recipe practical takes the
+  // architectures from them.
+  std::filesystem::path weights;
   uint64_t seed = 1;
   bool use_crf = true;  // over the predictions of both networks
   std::string from, to;
   bool dry_run = false;
   ItemOptions items;
-  ComputeOptions compute;
+  // precision "auto": the recipe's.
+  ComputeOptions compute = {.precision = "auto"};
 };
 void Describe(RunOptions& options, OptionSet& set);
 
@@ -37,24 +45,30 @@ void Describe(RunOptions& options, OptionSet& set);
 // section of the stage.
 struct RunConfiguration {
   RunOptions run;
+  Recipe recipe;
+  RecipeFacts facts;  // what a practical recipe was derived from
   SaliencyOptions saliency;
   TrainClsOptions train_cls;
   CamOptions cam;
   LabelOptions label;
   TrainSegOptions train_seg_1, train_seg_2;
   CrfOptions crf;  // [crf], for both predictions
-  PredictOptions predict_train, predict_val;
+  PredictOptions predict_train, masks, predict_val;
   RefineOptions refine;
   EvalOptions eval;
+
+  bool is_practical() const { return recipe.name == "practical"; }
 };
 
 // The names of the stages in their order: saliency, train-cls, cam, label, train-seg-1,
-// predict-train, refine, train-seg-2, predict-val, eval.
+// predict-train, refine (recipe paper), train-seg-2, masks (recipe practical), predict-val, eval.
 const std::vector<std::string>& StageNames();
 
-// Reads the sections of the stages and joins the stages' folders. Throws Error "FILE:LINE:COLUMN:
-// …" for what a section may not say, and names an option that the run itself decides ([train-cls]
-// images).
+// Derives the recipe, reads the sections of the stages over it and joins the stages' folders. What
+// a practical recipe was derived from is taken from OUT/run.json where the data are the same, so
+// that a run goes on alike on another machine. Throws Error "FILE:LINE:COLUMN: …" for what a
+// section may not say, names an option that the run itself decides ([train-cls] images), and what
+// cannot be read of list, classes and weights.
 RunConfiguration ReadRunConfiguration(const TomlFile& file, const RunOptions& run);
 
 // The stages of the configuration: those that it has inputs for (saliency only with a model,

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/pipeline/recipe.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "i2crc/pipeline/run_step.h"
+
+namespace i2crc {
+namespace {
+
+using ::testing::ElementsAre;
+
+RecipeFacts Facts(int64_t images, const std::string& backbone = "resnet50") {
+  RecipeFacts facts;
+  facts.images = images;
+  facts.classes = 20;
+  facts.backbone = backbone;
+  return facts;
+}
+
+template <typename Options>
+Options With(const Recipe& recipe, const std::vector<std::string>& sections) {
+  Options options;
+  OptionSet set;
+  Describe(options, set);
+  for (const std::string& section : sections) recipe.Apply(section, set);
+  return options;
+}
+
+TEST(PaperRecipe, IsTheDefaults) { EXPECT_TRUE(PaperRecipe().values.empty()); }
+
+TEST(PracticalRecipe, SaysOnlyWhatIsLegalAndWhy) {
+  for (const char* backbone : {"resnet18", "resnet50", "resnet101", "vgg16"})
+    for (const int64_t images : {1, 20, 555, 10582, 1000000}) {
+      const Recipe recipe = PracticalRecipe(Facts(images, backbone));
+      // Apply throws for a value that is not legal.
+      With<TrainClsOptions>(recipe, {"train-cls"});
+      With<CamOptions>(recipe, {"cam"});
+      With<LabelOptions>(recipe, {"label"});
+      With<TrainSegOptions>(recipe, {"train-seg", "train-seg-1", "train-seg-2"});
+      With<PredictOptions>(recipe, {"predict"});
+      for (const RecipeValue& value : recipe.values) EXPECT_FALSE(value.why.empty());
+    }
+}
+
+TEST(PracticalRecipe, StepsGrowWithThePhotographsAndShrinkWithTheEffort) {
+  const auto iterations = [](const RecipeFacts& facts) {
+    return With<TrainSegOptions>(PracticalRecipe(facts), {"train-seg", "train-seg-2"}).iterations;
+  };
+  EXPECT_EQ(iterations(Facts(555)), 1200);
+  EXPECT_LT(iterations(Facts(200)), iterations(Facts(555)));
+  EXPECT_GT(iterations(Facts(5000)), iterations(Facts(555)));
+  RecipeFacts half = Facts(555);
+  half.effort = 0.5;
+  EXPECT_EQ(iterations(half), 600);
+}
+
+TEST(PracticalRecipe, IsOfTheMachinesArithmetic) {
+  RecipeFacts facts = Facts(555);
+  EXPECT_EQ(With<TrainClsOptions>(PracticalRecipe(facts), {"train-cls"}).compute.precision, "fp32");
+  facts.has_fast_bf16 = true;
+  EXPECT_EQ(With<TrainClsOptions>(PracticalRecipe(facts), {"train-cls"}).compute.precision, "bf16");
+}
+
+std::vector<std::string> Keys(const nlohmann::ordered_json& settings) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : settings.items()) keys.push_back(key);
+  return keys;
+}
+
+// What options came later must not stand in the records of those who do not use them: runs and
+// trainings of before would be done over.
+TEST(Records, OfThePapersValuesAreWhatTheyWere) {
+  EXPECT_THAT(
+      Keys(SettingsOf(TrainSegOptions())),
+      ElementsAre("arch", "msc", "width", "normalisation", "freeze-bn", "crop", "crop-scales",
+                  "flip", "iterations", "accumulate", "lr", "polynomial-end", "polynomial-power",
+                  "polynomial-every", "batch", "momentum", "weight-decay", "seed", "precision"));
+  EXPECT_THAT(Keys(SettingsOf(LabelOptions())), ElementsAre("object-floor", "attention-certain",
+                                                            "conflict", "doubt", "min-foreground"));
+  EXPECT_THAT(
+      Keys(SettingsOf(PredictOptions())),
+      ElementsAre("probabilities", "overlay", "crf", "crf-preset", "crf-gaussian-sigma",
+                  "crf-gaussian-weight", "crf-bilateral-sigma-xy", "crf-bilateral-sigma-rgb",
+                  "crf-bilateral-weight", "crf-iterations", "crf-normalisation", "crf-clip",
+                  "crf-precision", "crf-labels", "precision"));
+}
+
+}  // namespace
+}  // namespace i2crc

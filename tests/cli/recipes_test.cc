@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// The recipe `practical` through the program: a whole run, and the options that it is made of.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "i2crc/image/image_file.h"
+#include "support/scenes_world.h"
+
+namespace fs = std::filesystem;
+
+namespace i2crc::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class RecipesTest : public ProgramTest {
+ protected:
+  static std::string Config(const std::string& run = "saliency = 's/Saliency'\n") {
+    return "[run]\nout = 'out'\nimages = 's/JPEGImages'\ntrain = 's/train.txt'\n"
+           "val = 's/val.txt'\nclasses = 's/classes.txt'\ntruth = 's/SegmentationClass'\n" +
+           run +
+           "[train-cls]\narch = 'resnet18'\nwidth = 0.125\ninput-size = 64\nepochs = 1\n"
+           "[train-seg]\narch = 'deeplabplus-resnet18'\nwidth = 0.125\ncrop = 65\n"
+           "iterations = 3\n[train-seg-1]\niterations = 3\n[train-seg-2]\niterations = 3\n";
+  }
+  ProgramResult RunConfig(const std::string& text, const Arguments& more = {}) {
+    Write("c.toml", text);
+    return Run(Arguments{"run", "--config", "c.toml"} + more);
+  }
+  nlohmann::json RunJson() const { return nlohmann::json::parse(ReadBytes(dir_ / "out/run.json")); }
+  static Arguments TrainSegOn(const std::string& labels, const std::string& arch) {
+    return {"train-seg",   "--images",  "s/JPEGImages",  "--labels", labels,         "--list",
+            "s/train.txt", "--classes", "s/classes.txt", "--out",    "out",          "--arch",
+            arch,          "--width",   "0.125",         "--no-msc", "--accumulate", "1",
+            "--crop",      "65",        "--iterations",  "2"};
+  }
+  // Lines of s/train.txt: the labels that a mask of each image may have.
+  std::map<std::string, std::set<uint8_t>> AllowedLabels() const {
+    std::map<std::string, std::set<uint8_t>> allowed;
+    std::istringstream lines(ReadBytes(dir_ / "s/train.txt"));
+    for (std::string line; std::getline(lines, line);) {
+      std::istringstream words(line);
+      std::string id;
+      words >> id;
+      auto& labels = allowed[id];
+      labels.insert(0);
+      for (int tag = 0; words >> tag;) labels.insert(static_cast<uint8_t>(tag + 1));
+    }
+    return allowed;
+  }
+  void ExpectMasksOfTheTags(const std::string& folder) const {
+    for (const auto& [id, allowed] : AllowedLabels()) {
+      const ImageU8 mask = ReadMask(dir_ / folder / (id + ".png"));
+      for (const uint8_t label : mask.values())
+        ASSERT_TRUE(allowed.contains(label)) << id << " has " << int{label};
+    }
+  }
+};
+
+TEST_F(RecipesTest, ARunMakesMasksOfTheTaggedPhotographsAndIsDoneOnce) {
+  const ProgramResult result = RunConfig(Config());
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.out, AllOf(HasSubstr("masks"), HasSubstr("eval"), Not(HasSubstr("refine"))));
+  ExpectMasksOfTheTags("out/masks");
+  const nlohmann::json recipe = RunJson()["recipe"];
+  EXPECT_EQ(recipe["name"], "practical");
+  EXPECT_EQ(recipe["facts"]["images"], 12);
+  EXPECT_EQ(RunJson()["options"]["label"]["rule"], "object");
+  const ProgramResult again = RunConfig(Config(), {"--dry-run"});
+  EXPECT_EQ(again.status, 0) << again.err;
+  EXPECT_THAT(again.out, Not(HasSubstr("would be done")));
+}
+
+TEST_F(RecipesTest, WhatDependsOnTheMachineIsDecidedOnce) {
+  ASSERT_EQ(RunConfig(Config(), {"--to", "train-cls"}).status, 0);
+  nlohmann::ordered_json run = nlohmann::ordered_json::parse(ReadBytes(dir_ / "out/run.json"));
+  // As if it had begun on the other kind of machine: its training is not the same any more, and one
+  // that the record agrees with goes on.
+  const bool had_bf16 = run["recipe"]["facts"]["has_fast_bf16"];
+  run["recipe"]["facts"]["has_fast_bf16"] = !had_bf16;
+  Write("out/run.json", run.dump());
+  const ProgramResult other = RunConfig(Config(), {"--to", "train-cls", "--dry-run"});
+  EXPECT_THAT(other.out, HasSubstr("option precision: ")) << other.err;
+  run["recipe"]["facts"]["has_fast_bf16"] = had_bf16;
+  Write("out/run.json", run.dump());
+  EXPECT_THAT(RunConfig(Config(), {"--to", "train-cls", "--dry-run"}).out,
+              HasSubstr("done, would be skipped"));
+}
+
+TEST_F(RecipesTest, ARunOfBeforeThereWereRecipesGoesOnAsThePapers) {
+  fs::create_directory(dir_ / "out");
+  Write("out/run.json", "{}");
+  const ProgramResult result = RunConfig(Config(), {"--dry-run"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.out, AllOf(HasSubstr("refine"), Not(HasSubstr("masks"))));
+}
+
+TEST_F(RecipesTest, DoesWithoutSaliency) {
+  const ProgramResult result = RunConfig(Config("saliency = 'none'\n"));
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("no saliency, so no relation losses"));
+  ExpectMasksOfTheTags("out/masks");
+  Write("c.toml", Config("saliency = 'none'\nrecipe = 'paper'\n"));
+  fs::remove_all(dir_ / "out");
+  ExpectRefused({"run", "--config", "c.toml"}, "the paper's rules need maps");
+}
+
+TEST_F(RecipesTest, PredictsWhatIsListedAndWhatIsGuessed) {
+  const std::string attention = ScenesWorld::Get().attention().string();
+  ASSERT_EQ(
+      Run(Predict() + Arguments{"--classes", "s/classes.txt", "--tags", "listed", "--saliency",
+                                "s/Saliency", "--scales", "1,0.5", "--flip", "--crf"})
+          .status,
+      0);
+  ExpectMasksOfTheTags("out");
+  fs::remove_all(dir_ / "out");
+  const ProgramResult guessed =
+      Run(Predict() + Arguments{"--tags", "guessed", "--attention", attention});
+  EXPECT_EQ(guessed.status, 0) << guessed.err;
+  fs::remove_all(dir_ / "out");
+  ExpectRefused(Predict() + Arguments{"--tags", "guessed"}, "--attention FILE go together");
+  ExpectRefused(Predict() + Arguments{"--saliency", "s/Saliency"},
+                "--saliency is used with --tags listed only");
+  ExpectRefused({"predict", "--checkpoint", ScenesWorld::Get().segmentation().string(), "--images",
+                 "s/JPEGImages", "--out", "out", "--tags", "listed"},
+                "--tags listed goes by the tags of --list");
+}
+
+TEST_F(RecipesTest, LabelsMayLeaveOpenWhichTagItIs) {
+  ASSERT_EQ(Run(Cam()).status, 0);
+  fs::rename(dir_ / "out", dir_ / "cam");
+  const Arguments label = {"label",         "--cams", "cam", "--list", "s/train.txt", "--classes",
+                           "s/classes.txt", "--out",  "out", "--rule", "object"};
+  const Arguments with_saliency = label + Arguments{"--saliency", "s/Saliency"};
+  ASSERT_EQ(Run(with_saliency + Arguments{"--partial-labels", "--owner", "1"}).status, 0);
+  bool any_open = false;
+  for (const auto& [id, allowed] : AllowedLabels()) {
+    const ImageU8 mask = ReadMask(dir_ / "out" / (id + ".png"));
+    const bool is_open = std::count(mask.values().begin(), mask.values().end(), kAnyTagLabel) > 0;
+    any_open |= is_open;
+    if (allowed.size() <= 2) {
+      EXPECT_FALSE(is_open) << id;
+    }
+  }
+  EXPECT_TRUE(any_open);
+  fs::rename(dir_ / "out", dir_ / "labels");
+  // They are trained on where that is asked for, scored as ignored, and else refused.
+  const Arguments train = TrainSegOn("labels", "deeplab-resnet18");
+  ExpectRefused(train, "has the value 254");
+  EXPECT_EQ(Run(train + Arguments{"--partial-labels"}).status, 0);
+  EXPECT_EQ(Run({"eval", "--predictions", "labels", "--truth", "s/SegmentationClass", "--list",
+                 "s/train.txt", "--classes", "s/classes.txt"})
+                .status,
+            0);
+  fs::remove_all(dir_ / "out");
+  ExpectRefused(label + Arguments{"--saliency", "none"}, "--images DIR is missing");
+  EXPECT_EQ(Run(label + Arguments{"--saliency", "none", "--images", "s/JPEGImages"}).status, 0);
+}
+
+TEST_F(RecipesTest, ATrainingStartsFromAnotherCheckpoint) {
+  const std::string attention = ScenesWorld::Get().attention().string();
+  const std::string segmentation = ScenesWorld::Get().segmentation().string();
+  for (const std::string& start : {attention, segmentation}) {
+    const ProgramResult result = Run(TrainSeg() + Arguments{"--start", start});
+    EXPECT_EQ(result.status, 0) << result.err;
+    fs::remove_all(dir_ / "out");
+  }
+  ExpectRefused(TrainSegOn("s/SegmentationClass", "deeplabplus-resnet18") +
+                    Arguments{"--start", segmentation},
+                "needed is a deeplabplus-resnet18");
+}
+
+}  // namespace
+}  // namespace i2crc::testing
