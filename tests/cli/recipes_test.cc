@@ -120,6 +120,15 @@ TEST_F(RecipesTest, PredictsWhatIsListedAndWhatIsGuessed) {
       0);
   ExpectMasksOfTheTags("out");
   fs::remove_all(dir_ / "out");
+  // A photograph without tags is background.
+  const std::vector<std::string> ids = TrainIds();
+  Write("u.txt", ids[0] + "\n" + ids[1] + " 0\n");
+  EXPECT_EQ(Run(Predict("u.txt") + Arguments{"--tags", "listed", "--crf"}).status, 0);
+  EXPECT_THAT(ReadMask(dir_ / "out" / (ids[0] + ".png")).values(), ::testing::Each(0));
+  fs::remove_all(dir_ / "out");
+  Write("u.txt", ids[0] + "\n");
+  ExpectRefused(Predict("u.txt") + Arguments{"--tags", "listed"},
+                "u.txt: no image has a tag, and --tags listed goes by them");
   const ProgramResult guessed =
       Run(Predict() + Arguments{"--tags", "guessed", "--attention", attention});
   EXPECT_EQ(guessed.status, 0) << guessed.err;

@@ -279,10 +279,11 @@ CrfResult RunCrf(const CrfStepOptions& options, Context& context) {
   return result;
 }
 
-void CheckTagsAreThere(const std::vector<ListedImage>& images, const fs::path& list) {
+void CheckTagsAreThere(const std::vector<ListedImage>& images, const fs::path& list,
+                       const char* option) {
   if (std::all_of(images.begin(), images.end(),
                   [](const ListedImage& image) { return image.tags.empty(); }))
-    Fail("{}: no image has a tag, and --crf-labels tags goes by them", list.string());
+    Fail("{}: no image has a tag, and {} goes by them", list.string(), option);
 }
 
 }  // namespace i2crc

@@ -34,8 +34,9 @@ struct CrfResult {
 // of all files are checked. Files, messages and their order do not depend on the number of threads.
 CrfResult RunCrf(const CrfStepOptions& options, Context& context);
 
-// Throws Error where no image of the list has a tag, without which CrfLabels::kTags would make all
-// of every image background.
-void CheckTagsAreThere(const std::vector<ListedImage>& images, const std::filesystem::path& list);
+// Throws Error where no image of the list has a tag, without which the option (CrfLabels::kTags)
+// would make all of every image background.
+void CheckTagsAreThere(const std::vector<ListedImage>& images, const std::filesystem::path& list,
+                       const char* option = "--crf-labels tags");
 
 }  // namespace i2crc

@@ -144,8 +144,10 @@ class PredictionWriter {
   void WriteRefined(const CheckedImage& image, const ImageU8& rgb, const ImageU8& saliency,
                     const at::Tensor& network) {
     Belief belief = BeliefOf(image, saliency, network);
-    ImageU8 mask = runner_ ? AfterCrf(image, rgb, belief) : ImageU8();
-    if (!runner_ || options_.min_certain > 0)
+    // Nothing but background can win without a tag.
+    const bool uses_crf = runner_ && !belief.classes.empty();
+    ImageU8 mask = uses_crf ? AfterCrf(image, rgb, belief) : ImageU8();
+    if (!uses_crf || options_.min_certain > 0)
       mask = DecideLabels(belief.probabilities, belief.classes, image.height, image.width,
                           options_.min_certain);
     const auto labels = static_cast<int>(network.size(0));
@@ -234,7 +236,8 @@ std::vector<ListedImage> ImagesOf(const PredictOptions& options, const ClassName
                        (options.use_crf && Resolve(options.crf).labels == CrfLabels::kTags);
   if (!by_tags) return ReadImageIds(options.list);
   const std::vector<ListedImage> images = ReadImageList(options.list, classes);
-  CheckTagsAreThere(images, options.list);
+  CheckTagsAreThere(images, options.list,
+                    options.tags == "listed" ? "--tags listed" : "--crf-labels tags");
   return images;
 }
 

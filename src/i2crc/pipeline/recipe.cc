@@ -86,8 +86,9 @@ void AddSegmentation(const RecipeFacts& facts, Builder& b) {
   b.Set("iterations", Steps(facts, 900, 450, 15000),
         "900 for 555 photographs, growing with the root of their number");
   b.Section("train-seg-2");
-  b.Set("iterations", Steps(facts, 1200, 600, 20000),
-        "1,200 for 555 photographs, growing with the root of their number");
+  b.Set(
+      "iterations", Steps(facts, 700, 350, 12000),
+      "700 for 555 photographs, growing with the root of their number: it goes on from the first");
   b.Section("predict");
   b.Set("flip", true, "a second view, for half a second");
 }

@@ -48,12 +48,12 @@ TEST(PracticalRecipe, StepsGrowWithThePhotographsAndShrinkWithTheEffort) {
   const auto iterations = [](const RecipeFacts& facts) {
     return With<TrainSegOptions>(PracticalRecipe(facts), {"train-seg", "train-seg-2"}).iterations;
   };
-  EXPECT_EQ(iterations(Facts(555)), 1200);
+  EXPECT_EQ(iterations(Facts(555)), 700);
   EXPECT_LT(iterations(Facts(200)), iterations(Facts(555)));
   EXPECT_GT(iterations(Facts(5000)), iterations(Facts(555)));
   RecipeFacts half = Facts(555);
   half.effort = 0.5;
-  EXPECT_EQ(iterations(half), 600);
+  EXPECT_EQ(iterations(half), 350);
 }
 
 TEST(PracticalRecipe, IsOfTheMachinesArithmetic) {

@@ -140,8 +140,14 @@ void FillPredictions(RunConfiguration& c, const TomlFile& file) {
 }
 
 void FillWeights(RunConfiguration& c) {
-  for (fs::path* weights : {&c.train_cls.weights, &c.train_seg_1.weights, &c.train_seg_2.weights})
-    if (weights->empty()) *weights = c.run.weights;
+  if (c.train_cls.weights.empty()) c.train_cls.weights = c.run.weights;
+  for (TrainSegOptions* seg : {&c.train_seg_1, &c.train_seg_2}) {
+    if (!seg->weights.empty()) continue;
+    seg->weights = c.run.weights;
+    // One file serves both networks where both are of its architecture.
+    if (c.is_practical() && c.run.weights.empty() && seg->arch.ends_with(c.facts.backbone))
+      seg->weights = c.train_cls.weights;
+  }
 }
 
 // The stages' inputs and folders that both recipes have.
