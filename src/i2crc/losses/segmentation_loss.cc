@@ -56,12 +56,13 @@ double CrossEntropy(std::span<const float> logits, std::span<const uint8_t> labe
       float largest = logits[first];
       for (size_t c = 1; c < channels; ++c) largest = std::max(largest, logits[first + c * pixels]);
       double sum = 0, sum_of_allowed = 0;
+      if (std::none_of(allowed.begin(), allowed.end(), [](uint8_t a) { return a != 0; }))
+        continue;  // one of the tags of an image that has none: nothing is said
       // Of the allowed ones alone, so that a label that gets next to nothing has a loss and no 0/0.
       float largest_allowed = -std::numeric_limits<float>::infinity();
       for (size_t c = 0; c < channels; ++c)
         if (allowed[c] != 0)
           largest_allowed = std::max(largest_allowed, logits[first + c * pixels]);
-      if (!std::isfinite(largest_allowed)) continue;  // an image without tags: nothing is said
       for (size_t c = 0; c < channels; ++c) {
         exponential[c] = std::exp(static_cast<double>(logits[first + c * pixels]) - largest);
         sum += exponential[c];

@@ -60,6 +60,13 @@ TEST(CrossEntropy, OneOfTheTagsIsTheirSum) {
   EXPECT_NEAR(gradient[2 * 2 + 1], p(2, 1) / 2, 1e-7);
 }
 
+TEST(CrossEntropy, LogitsThatAreNoNumbersAreNoLoss) {
+  const std::vector<float> logits(3 * 4, std::nanf(""));
+  std::vector<float> gradient(logits.size());
+  const std::vector<uint8_t> labels = {0, 1, 2, 255};
+  EXPECT_TRUE(std::isnan(CrossEntropy(logits, labels, 1, 3, 2, 2, 1.0, gradient)));
+}
+
 TEST(CrossEntropy, WithTagsCertainLabelsAreWhatTheyWere) {
   Random random({3});
   std::vector<float> logits(2 * 4 * 6), gradient(logits.size()), with_tags(logits.size());
