@@ -30,11 +30,11 @@ struct EvidenceOptions {
 //
 // Whether a pixel is object, and whose object it is, are told apart. Object: what saliency says and
 // what the network gives to all classes together, pooled as log odds with the network's share
-// (clipped to 0.02…0.98 before, so that neither decides alone); where one of the two is missing,
-// the other; where both are, the strongest attention of a tag. Whose: the network's probabilities
-// of the tags, else the tags' attention squared, each over the sum; where that is 0 all tags share
-// alike. The network knows nothing of the tags: a part of a dog that it takes for a sheep is an
-// object, and the dog's.
+// (clipped to 0.02…0.98 before, so that neither decides alone); without a network the saliency
+// alone, without saliency the network alone, and with neither the strongest attention of a tag.
+// Whose: the network's probabilities of the tags, else the tags' attention squared, each over the
+// sum; where that is 0 all tags share alike. The network knows nothing of the tags: a part of a dog
+// that it takes for a sheep is an object, and the dog's.
 //
 // Without tags a photograph is background everywhere.
 std::vector<float> ProbabilitiesOfTags(const Evidence& evidence, std::span<const int> tags,

@@ -56,8 +56,8 @@ struct LabelResult : MaskCounts {
 };
 
 // Writes OUT/ID.png for every image of the list, from SALIENCY/ID.png and CAMS/ID_k.png of each tag
-// k; a tag without a map is passed over. With --rule evidence saliency may be "none", and masks
-// have the photographs' size where there are photographs. Before the first mask is written list,
+// k; a tag without a map is passed over. With --rule object saliency may be "none"; masks then
+// have the photographs' size. Before the first mask is written list,
 // folders, and the headers and sizes of all maps are checked. Files, messages and their order do
 // not depend on the number of threads.
 LabelResult RunLabel(const LabelOptions& options, Context& context);

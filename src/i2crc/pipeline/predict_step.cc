@@ -64,8 +64,9 @@ struct Belief {
 };
 
 // In the labels of the network, [labels, H, W]; those that a belief passes over have 0.
-std::vector<float> OverAllLabels(const Belief& belief, std::vector<float> values, int labels) {
-  if (belief.classes.size() + 1 == static_cast<size_t>(labels)) return values;
+std::vector<float> OverAllLabels(Belief belief, int labels) {
+  std::vector<float>& values = belief.probabilities;
+  if (belief.classes.size() + 1 == static_cast<size_t>(labels)) return std::move(values);
   const size_t pixels = values.size() / (belief.classes.size() + 1);
   std::vector<float> all(static_cast<size_t>(labels) * pixels, 0.0F);
   std::copy_n(values.begin(), pixels, all.begin());
@@ -151,9 +152,8 @@ class PredictionWriter {
       mask = DecideLabels(belief.probabilities, belief.classes, image.height, image.width,
                           options_.min_certain);
     const auto labels = static_cast<int>(network.size(0));
-    const std::vector<float> all = options_.probabilities
-                                       ? OverAllLabels(belief, belief.probabilities, labels)
-                                       : std::vector<float>();
+    const std::vector<float> all =
+        options_.probabilities ? OverAllLabels(std::move(belief), labels) : std::vector<float>();
     WriteFiles(image, rgb, mask, network.sizes().vec(), all);
   }
 
