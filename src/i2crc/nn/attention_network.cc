@@ -42,9 +42,8 @@ class VggAttention : public ModuleNetwork {
 
 class ResNetAttention : public ModuleNetwork {
  public:
-  ResNetAttention(const NetworkSpec& spec, int depth)
-      : ModuleNetwork(spec, "", {"head."}),
-        features_(depth, spec.width, ResNetStrides{.layer4_stride = 1}) {
+  ResNetAttention(const NetworkSpec& spec, int depth, const ResNetStrides& strides)
+      : ModuleNetwork(spec, "", {"head."}), features_(depth, spec.width, strides) {
     // torchvision's names stand without a prefix: the ResNet's children are the network's own.
     for (const auto& child : features_->named_children())
       root().register_module(child.key(), child.value());
@@ -55,9 +54,8 @@ class ResNetAttention : public ModuleNetwork {
   }
 
  protected:
-  at::Tensor Run(const at::Tensor& images) override {
-    return head_->forward(features_->forward(images));
-  }
+  at::Tensor Run(const at::Tensor& images) override { return head_->forward(RunFeatures(images)); }
+  at::Tensor RunFeatures(const at::Tensor& images) override { return features_->forward(images); }
 
  private:
   ResNet features_;
@@ -68,7 +66,8 @@ class ResNetAttention : public ModuleNetwork {
 
 std::unique_ptr<Network> MakeAttentionNetwork(const NetworkSpec& spec) {
   if (spec.arch == "vgg16") return std::make_unique<VggAttention>(spec);
-  return std::make_unique<ResNetAttention>(spec, std::stoi(spec.arch.substr(6)));
+  const ResNetStrides strides{.layer4_stride = spec.arch.ends_with("-stride32") ? 2 : 1};
+  return std::make_unique<ResNetAttention>(spec, std::stoi(spec.arch.substr(6)), strides);
 }
 
 }  // namespace i2crc

@@ -36,7 +36,13 @@ void Initialise(Network& network, uint64_t seed) {
 }  // namespace
 
 const std::vector<std::string>& AttentionArchs() {
-  static const std::vector<std::string> archs = {"vgg16", "resnet18", "resnet50", "resnet101"};
+  static const std::vector<std::string> archs = {"vgg16",
+                                                 "resnet18",
+                                                 "resnet50",
+                                                 "resnet101",
+                                                 "resnet18-stride32",
+                                                 "resnet50-stride32",
+                                                 "resnet101-stride32"};
   return archs;
 }
 
@@ -45,6 +51,10 @@ const std::vector<std::string>& SegmentationArchs() {
       "deeplab-resnet101",    "deeplab-resnet50",     "deeplab-resnet18", "deeplabplus-resnet101",
       "deeplabplus-resnet50", "deeplabplus-resnet18", "largefov-vgg16"};
   return archs;
+}
+
+at::Tensor Network::Features(const at::Tensor&) {
+  Fail("{} has no features to be asked for", spec_.arch);
 }
 
 double Network::InitialDeviation(const std::string& name, const at::Tensor& weight) const {

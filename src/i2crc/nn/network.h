@@ -15,8 +15,10 @@ namespace i2crc {
 
 // What decides the shape of a network.
 struct NetworkSpec {
-  // Attention: vgg16, resnet18, resnet50, resnet101. Segmentation: deeplab-resnet18, -resnet50,
-  // -resnet101 (v2, the paper's), deeplabplus-resnet18, -resnet50, -resnet101, largefov-vgg16.
+  // Attention: vgg16, resnet18, resnet50, resnet101 (stride 16), resnet18-stride32 and so on
+  // (torchvision's strides: coarser maps, and features just as ImageNet made them). Segmentation:
+  // deeplab-resnet18, -resnet50, -resnet101 (v2, the paper's), deeplabplus-resnet18, -resnet50,
+  // -resnet101, largefov-vgg16.
   std::string arch;
   int outputs = 0;     // C for attention, C + 1 for segmentation
   double width = 1.0;  // multiplies the channels of every hidden layer
@@ -53,6 +55,10 @@ class Network {
   // What a training step needs a loss for: the output alone, or with the multi-scale wrapper the
   // logits at scales 1, 0.5, 0.75 and their maximum.
   virtual std::vector<at::Tensor> ForwardLevels(const at::Tensor& images) = 0;
+
+  // The backbone's last feature map of images as Forward takes them, f32 [N, channels, h, w].
+  // Throws Error where the network is no ResNet for attention.
+  virtual at::Tensor Features(const at::Tensor& images);
 
   virtual void Train() = 0;
   virtual void Eval() = 0;

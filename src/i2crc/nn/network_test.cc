@@ -117,10 +117,16 @@ TEST(Networks, StridesAreWhatTheMethodSays) {
   for (const std::string& arch : AttentionArchs()) {
     auto network = MakeNetwork({.arch = arch, .outputs = 5, .width = 0.125}, 1);
     network->Eval();
-    const int64_t stride = arch == "vgg16" ? 8 : 16;
-    EXPECT_EQ(network->Forward(images).sizes().vec(),
-              (std::vector<int64_t>{1, 5, 64 / stride, 80 / stride}))
+    const int64_t stride = arch == "vgg16" ? 8 : arch.ends_with("-stride32") ? 32 : 16;
+    const int64_t height = 64 / stride, width = (80 + stride - 1) / stride;  // rounded up
+    EXPECT_EQ(network->Forward(images).sizes().vec(), (std::vector<int64_t>{1, 5, height, width}))
         << arch;
+    if (arch == "vgg16") {
+      EXPECT_THROW(network->Features(images), Error);
+    } else {
+      EXPECT_EQ(network->Features(images).sizes().slice(2), (at::IntArrayRef{height, width}))
+          << arch;
+    }
   }
   for (const std::string& arch : SegmentationArchs()) {
     auto network =
@@ -194,10 +200,11 @@ TEST(Networks, FrozenStagesKeepParametersAndStatistics) {
       const bool is_frozen =
           std::any_of(first.begin(), first.end(),
                       [&](const std::string& prefix) { return name.starts_with(prefix); });
-      if (name.ends_with("num_batches_tracked"))
+      if (name.ends_with("num_batches_tracked")) {
         EXPECT_EQ(tensor.item<int64_t>(), is_frozen ? 0 : 1) << name;
-      else if (name.find("running_") == std::string::npos)
+      } else if (name.find("running_") == std::string::npos) {
         EXPECT_EQ(tensor.grad().defined(), !is_frozen) << name;
+      }
     }
     for (const NamedParameter& parameter : network->Parameters())
       EXPECT_TRUE(parameter.value.requires_grad());
