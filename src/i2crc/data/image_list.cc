@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <numeric>
 #include <string_view>
 #include <system_error>
 #include <unordered_map>
@@ -150,6 +151,22 @@ std::vector<ListedImage> ReadImageIds(const fs::path& path) {
 
 std::vector<ListedImage> ParseImageIds(const std::string& text, const std::string& name) {
   return Parse(text, name, nullptr);
+}
+
+std::vector<ListedImage> HalfOf(const std::vector<ListedImage>& images, Half half) {
+  if (half == Half::kBoth) return images;
+  if (images.size() < 2) Fail("a list of {} images has no halves", images.size());
+  std::vector<size_t> by_tags(images.size());
+  std::iota(by_tags.begin(), by_tags.end(), size_t{0});
+  std::stable_sort(by_tags.begin(), by_tags.end(),
+                   [&](size_t a, size_t b) { return images[a].tags < images[b].tags; });
+  std::vector<size_t> chosen;
+  for (size_t i = half == Half::kFirst ? 0 : 1; i < by_tags.size(); i += 2)
+    chosen.push_back(by_tags[i]);
+  std::sort(chosen.begin(), chosen.end());
+  std::vector<ListedImage> kept;
+  for (const size_t i : chosen) kept.push_back(images[i]);
+  return kept;
 }
 
 std::vector<ListedImage> ListFolder(const fs::path& folder) {

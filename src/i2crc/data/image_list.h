@@ -31,6 +31,13 @@ std::vector<ListedImage> ParseImageList(const std::string& text, const std::stri
 std::vector<ListedImage> ReadImageIds(const std::filesystem::path& path);
 std::vector<ListedImage> ParseImageIds(const std::string& text, const std::string& name);
 
+// Halves of a list for cross-fitting: what a network that learned from one half says of the other
+// is not what it learned by heart.
+enum class Half { kBoth, kFirst, kSecond };
+// The images of a half, in the list's order. Images with the same tags are dealt out in turn, so
+// that both halves have every tag about equally often. Throws Error where a half would be empty.
+std::vector<ListedImage> HalfOf(const std::vector<ListedImage>& images, Half half);
+
 // Every photograph (.jpg, .jpeg, .png, any case) of a folder as a list without tags, in order of
 // its ID (by bytes). Subfolders are not entered, hidden files passed over. Throws Error where the
 // folder cannot be read or has no photograph, and where two photographs have the same ID.

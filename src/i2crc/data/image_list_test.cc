@@ -232,5 +232,20 @@ TEST(ListFolder, FoldersWithoutPhotographs) {
               HasSubstr("the file name 'a\\nb.jpg' has a control character in it"));
 }
 
+TEST(HalfOf, DealsOutImagesOfTheSameTagsInTurn) {
+  const std::vector<ListedImage> images = {{"a", {1}}, {"b", {0}}, {"c", {1}},    {"d", {0, 1}},
+                                           {"e", {1}}, {"f", {0}}, {"g", {0, 1}}, {"h", {}}};
+  const auto ids = [&](Half half) {
+    std::string text;
+    for (const ListedImage& image : HalfOf(images, half)) text += image.id;
+    return text;
+  };
+  EXPECT_EQ(ids(Half::kBoth), "abcdefgh");
+  // By tags: h; b f; d g; a c e. In turn: h f g c and b d a e.
+  EXPECT_EQ(ids(Half::kFirst), "cfgh");
+  EXPECT_EQ(ids(Half::kSecond), "abde");
+  EXPECT_THROW(HalfOf({{"a", {1}}}, Half::kSecond), Error);
+}
+
 }  // namespace
 }  // namespace i2crc

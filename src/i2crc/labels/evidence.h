@@ -21,8 +21,11 @@ struct Evidence {
 };
 
 struct EvidenceOptions {
-  // The network's share of the belief in an object where there is saliency too, 0…1.
+  // The network's share of the belief in an object where there is saliency too, 0…1: where the two
+  // agree about the photograph, and where what they call object has nothing in common. Between, by
+  // the IoU of the two.
   double network_share = 0.5;
+  double network_share_apart = -1;  // −1: the same
 };
 
 // Probabilities of background and of each of `tags` (ascending), [1 + tags, H, W] f32; they sum to
@@ -32,9 +35,11 @@ struct EvidenceOptions {
 // what the network gives to all classes together, pooled as log odds with the network's share
 // (clipped to 0.02…0.98 before, so that neither decides alone); without a network the saliency
 // alone, without saliency the network alone, and with neither the strongest attention of a tag.
-// Whose: the network's probabilities of the tags, else the tags' attention squared, each over the
-// sum; where that is 0 all tags share alike. The network knows nothing of the tags: a part of a dog
-// that it takes for a sheep is an object, and the dog's.
+// Whose: the network's probabilities of the tags, times their attention where there is any; or
+// without a network the attention squared; each over the sum, and where that is 0 all tags share
+// alike. The network knows nothing of the tags: a part of a dog that it takes for a sheep is an
+// object, and the dog's. Nor does it know that each of them is somewhere in the photograph, so that
+// with a network a tag's claims are divided by the root of their mean over the object.
 //
 // Without tags a photograph is background everywhere.
 std::vector<float> ProbabilitiesOfTags(const Evidence& evidence, std::span<const int> tags,

@@ -83,6 +83,47 @@ TEST(ProbabilitiesOfTags, NetworkAndSaliencyPoolTheirLogOdds) {
   EXPECT_THAT(At(network_alone, 3, 0)[1], FloatNear(0.9F, 1e-5F));
 }
 
+TEST(ProbabilitiesOfTags, WhereTheyDisagreeAboutThePhotographTheNetworkHasItsOtherShare) {
+  constexpr std::array<int, 1> kOnly = {0};
+  // The network sees an object in the left half, saliency in the right: nothing in common.
+  const std::vector<float> network = {0.1F, 0.9F, 0.9F, 0.1F};
+  const ImageU8 apart = Row({51, 204}), alike = Row({204, 51});
+  const EvidenceOptions options{.network_share = 0.5, .network_share_apart = 0.75};
+  const auto object = [&](const ImageU8& saliency) {
+    const auto p = ProbabilitiesOfTags(
+        {.saliency = &saliency, .network = network, .labels = 2, .height = 1, .width = 2}, kOnly,
+        options);
+    return std::vector<float>(p.begin() + 2, p.end());
+  };
+  // 9^0.75 · 4^−0.25 and its reverse; 9^0.5 · 4^0.5 and its reverse.
+  EXPECT_THAT(object(apart),
+              ElementsAre(FloatNear(3.6742F / 4.6742F, 1e-4F), FloatNear(1 / 4.6742F, 1e-4F)));
+  EXPECT_THAT(object(alike),
+              ElementsAre(FloatNear(6.0F / 7.0F, 1e-4F), FloatNear(1.0F / 7.0F, 1e-4F)));
+}
+
+TEST(ProbabilitiesOfTags, AttentionShiftsWhoseANetworkTakesTheObjectFor) {
+  // Two pixels that are all object, of class 1 by 0.6 and of class 3 by 0.4.
+  const std::vector<float> network = {0, 0, 0, 0, 0.6F, 0.6F, 0, 0, 0.4F, 0.4F};
+  const std::vector<TagAttention> attention = {{1, Row({102, 0})}, {3, Row({0, 102})}};
+  const auto p = ProbabilitiesOfTags(
+      {.attention = attention, .network = network, .labels = 5, .height = 1, .width = 2},
+      kCatAndDog);
+  EXPECT_GT(At(p, 2, 0)[1], 0.9F);
+  EXPECT_GT(At(p, 2, 1)[2], 0.9F);
+}
+
+TEST(ProbabilitiesOfTags, ATagThatTheNetworkHardlySeesIsStillLookedFor) {
+  // All object: the network prefers class 1 everywhere, the second pixel least.
+  const std::vector<float> network = {0,    0, 0, 0, 0,    0,    0.9F, 0.6F,
+                                      0.9F, 0, 0, 0, 0.1F, 0.4F, 0.1F};
+  const auto p =
+      ProbabilitiesOfTags({.network = network, .labels = 5, .height = 1, .width = 3}, kCatAndDog);
+  // Means 0.8 and 0.2: claims are divided by their roots, whose ratio is 2.
+  EXPECT_THAT(At(p, 3, 0)[1], FloatNear(0.9F / 1.1F, 1e-3F));
+  EXPECT_THAT(At(p, 3, 1)[1], FloatNear(0.6F / 1.4F, 2e-3F));
+}
+
 TEST(ProbabilitiesOfTags, WithoutTagsAllIsBackground) {
   const ImageU8 saliency = Row({255, 0});
   EXPECT_THAT(ProbabilitiesOfTags({.saliency = &saliency, .height = 1, .width = 2}, {}),
