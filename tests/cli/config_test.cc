@@ -14,7 +14,8 @@ using ::testing::Not;
 
 class ConfigTest : public ProgramTest {
  protected:
-  // What a command would do, a line an option; paths left out, which are never defaults.
+  // What a command would do, a line an option; paths left out, which are never defaults, and of a
+  // run what is not in [run].
   std::vector<std::string> Settings(Arguments command) {
     const ProgramResult result = Run(command + Arguments{"--print-config"});
     EXPECT_EQ(result.status, 0) << command[0] << ": " << result.err;
@@ -24,6 +25,7 @@ class ConfigTest : public ProgramTest {
     std::vector<std::string> settings;
     std::istringstream lines(result.out);
     for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("[") && line != "[" + command[0] + "]") break;
       const std::string plain = line.starts_with("# ") ? line.substr(2) : line;
       const size_t equals = plain.find(" = ");
       if (equals == std::string::npos ||

@@ -77,6 +77,102 @@ TEST_F(RecipesTest, ARunMakesMasksOfTheTaggedPhotographsAndIsDoneOnce) {
   EXPECT_THAT(again.out, Not(HasSubstr("would be done")));
 }
 
+TEST_F(RecipesTest, PrintConfigIsTheWholeConfigurationAndReadsAsTheSame) {
+  Write("c.toml", Config());
+  const ProgramResult printed = Run({"run", "--config", "c.toml", "--print-config"});
+  ASSERT_EQ(printed.status, 0) << printed.err;
+  for (const char* line :
+       {"[run]", "recipe = \"practical\"", "[train-cls]", "[cam]", "rule = \"object\"",
+        "[train-seg-1]", "[train-seg-2]", "[crf]", "network-share-apart = 0.9", "[eval]"})
+    EXPECT_THAT(printed.out, HasSubstr(line));
+  Write("printed.toml", printed.out);
+  const ProgramResult again = Run({"run", "--config", "printed.toml", "--print-config"});
+  EXPECT_EQ(again.status, 0) << again.err;
+  EXPECT_EQ(again.out, printed.out);
+  ASSERT_EQ(RunConfig(Config(), {"--to", "train-cls"}).status, 0);
+  EXPECT_THAT(Run({"run", "--config", "printed.toml", "--to", "train-cls", "--dry-run"}).out,
+              HasSubstr("done, would be skipped"));
+  // Nothing to derive it from yet: [run] alone, as other commands print their section.
+  EXPECT_THAT(Run({"run", "--print-config"}).out,
+              AllOf(HasSubstr("[run]"), Not(HasSubstr("[cam]"))));
+}
+
+TEST_F(RecipesTest, ANetworkOfHalfThePhotographsJudgesTheOtherHalf) {
+  const ProgramResult result = RunConfig(Config(), {"--to", "predict-train"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  ExpectMasksOfTheTags("out/predict-train");
+  // Photographs of the first half are the second network's.
+  const auto predicted_by = [&](const std::string& stage) {
+    fs::remove_all(dir_ / "alone");
+    EXPECT_EQ(
+        Run({"predict", "--checkpoint", "out/" + stage + "/checkpoint.safetensors", "--images",
+             "s/JPEGImages", "--list", "s/train.txt", "--probabilities", "--out", "alone"})
+            .status,
+        0);
+    std::map<std::string, std::string> bytes;
+    for (const auto& [id, labels] : AllowedLabels())
+      bytes[id] = ReadBytes(dir_ / "alone" / (id + ".safetensors"));
+    return bytes;
+  };
+  const auto of_first = predicted_by("train-seg-1a"), of_second = predicted_by("train-seg-1b");
+  ASSERT_EQ(Run({"predict", "--checkpoint", "out/train-seg-1a/checkpoint.safetensors", "--cross",
+                 "out/train-seg-1b/checkpoint.safetensors", "--images", "s/JPEGImages", "--list",
+                 "s/train.txt", "--probabilities", "--out", "crossed"})
+                .status,
+            0);
+  size_t by_first = 0, by_second = 0;
+  for (const auto& [id, labels] : AllowedLabels()) {
+    const std::string bytes = ReadBytes(dir_ / "crossed" / (id + ".safetensors"));
+    by_first += bytes == of_first.at(id) ? 1U : 0U;
+    by_second += bytes == of_second.at(id) ? 1U : 0U;
+  }
+  EXPECT_EQ(by_first, 6U);
+  EXPECT_EQ(by_second, 6U);
+  ExpectRefused(
+      {"predict", "--checkpoint", "out/train-seg-1a/checkpoint.safetensors", "--cross",
+       "out/train-seg-1b/checkpoint.safetensors", "--images", "s/JPEGImages", "--out", "none"},
+      "--cross goes by the halves of --list, which is missing");
+  ExpectRefused(Predict() + Arguments{"--cams", "out/cam"},
+                "--cams is used with --tags listed only");
+}
+
+TEST_F(RecipesTest, TagsThatNobodyGaveAreGuessed) {
+  const Arguments train = {
+      "train-tags",        "--images",      "s/JPEGImages", "--list",       "s/train.txt",
+      "--classes",         "s/classes.txt", "--out",        "tags",         "--arch",
+      "resnet18-stride32", "--width",       "0.125",        "--input-size", "64"};
+  const ProgramResult trained = Run(train);
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  EXPECT_THAT(trained.err, AllOf(HasSubstr("without --weights the features are accidental"),
+                                 HasSubstr("mean average precision")));
+  const nlohmann::json report = nlohmann::json::parse(ReadBytes(dir_ / "tags/report.json"));
+  EXPECT_EQ(report["images"], 12);
+  EXPECT_GT(report["mean_average_precision"], 0);
+  const std::string first = ReadBytes(dir_ / "tags/checkpoint.safetensors");
+  fs::remove_all(dir_ / "tags");
+  ASSERT_EQ(Run(train + Arguments{"--loader-threads", "0"}).status, 0);
+  EXPECT_EQ(ReadBytes(dir_ / "tags/checkpoint.safetensors"), first);
+  const ProgramResult guessed =
+      Run(Predict() + Arguments{"--tags", "guessed", "--attention", "tags/checkpoint.safetensors"});
+  EXPECT_EQ(guessed.status, 0) << guessed.err;
+  Write("one.txt", TrainIds()[0] + " 0\n");
+  Arguments one = train;
+  one[4] = "one.txt";
+  fs::remove_all(dir_ / "tags");
+  ExpectRefused(one, "one.txt: one image is not enough to learn from");
+  // As a stage of a run, where the configuration asks for it though there are no weights.
+  const std::string config = Config() +
+                             "[predict]\ntags = 'guessed'\n[train-tags]\n"
+                             "arch = 'resnet18-stride32'\nwidth = 0.125\ninput-size = 64\n";
+  fs::remove_all(dir_ / "out");
+  const ProgramResult run = RunConfig(config);
+  ASSERT_EQ(run.status, 0) << run.err;
+  EXPECT_TRUE(fs::exists(dir_ / "out/train-tags/report.json"));
+  EXPECT_THAT(RunConfig(config, {"--dry-run"}).out, Not(HasSubstr("would be done")));
+  Write("c.toml", Config() + "[predict]\ntags = 'listed'\n");
+  ExpectRefused({"run", "--config", "c.toml"}, "[predict] tags = \"listed\"");
+}
+
 TEST_F(RecipesTest, WhatDependsOnTheMachineIsDecidedOnce) {
   ASSERT_EQ(RunConfig(Config(), {"--to", "train-cls"}).status, 0);
   nlohmann::ordered_json run = nlohmann::ordered_json::parse(ReadBytes(dir_ / "out/run.json"));

@@ -21,6 +21,8 @@ struct Command {
   std::function<void(OptionSet&)> describe;
   std::function<int(const ParsedCommandLine&, Context&)> run;
   RunsNetwork runs_network;
+  // What --print-config prints where it is more than the command's own section; may be empty.
+  std::function<std::string(const OptionSet&, const ParsedCommandLine&)> print_config = {};
 };
 
 // A command around an options struct: `run` gets the filled struct.
@@ -29,11 +31,13 @@ Command MakeCommand(CommandHelp help,
                     std::function<int(const Options&, const ParsedCommandLine&, Context&)> run,
                     RunsNetwork runs_network = RunsNetwork::kNo) {
   auto options = std::make_shared<Options>();
-  return {std::move(help), [options](OptionSet& set) { Describe(*options, set); },
+  return {std::move(help),
+          [options](OptionSet& set) { Describe(*options, set); },
           [options, run = std::move(run)](const ParsedCommandLine& line, Context& context) {
             return run(*options, line, context);
           },
-          runs_network};
+          runs_network,
+          {}};
 }
 
 // In the order of --help.
@@ -41,6 +45,7 @@ std::vector<Command> AllCommands();
 
 Command SaliencyCommand();
 Command TrainClsCommand();
+Command TrainTagsCommand();
 Command CamCommand();
 Command LabelCommand();
 Command TrainSegCommand();

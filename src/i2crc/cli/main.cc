@@ -57,7 +57,9 @@ int RunCommandLine(const std::vector<Command>& commands, const Command& command,
       return kDone;
     }
     if (line.print_config) {
-      std::fputs(ToToml(command.help.name, set).c_str(), stdout);
+      const std::string text =
+          command.print_config ? command.print_config(set, line) : ToToml(command.help.name, set);
+      std::fputs(text.c_str(), stdout);
       return kDone;
     }
     log->set_level(line.verbosity < 0   ? spdlog::level::warn

@@ -1,24 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstdio>
 
 #include "i2crc/cli/command.h"
 #include "i2crc/core/error.h"
+#include "i2crc/options/command_line.h"
 #include "i2crc/options/toml_file.h"
 #include "i2crc/pipeline/run_step.h"
 
 namespace i2crc {
 
+namespace {
+
+// Every section, with what the recipe makes of the data; before there are data to derive it from
+// [run] alone.
+std::string PrintRunConfig(const OptionSet& set, const ParsedCommandLine& line) {
+  const auto& options = set.options();
+  const bool is_complete = !line.config.empty() &&
+                           std::none_of(options.begin(), options.end(), [](const Option& option) {
+                             return option.required() && option.empty();
+                           });
+  if (!is_complete) return ToToml("run", set);
+  // The set fills a struct that only MakeCommand knows; this one is filled with the same values.
+  RunOptions options_of_run;
+  OptionSet copy;
+  Describe(options_of_run, copy);
+  for (const Option& option : options) copy.Find(option.name())->SetFromJson(option.ToJson(), {});
+  return ToToml(ReadRunConfiguration(TomlFile::Read(line.config), options_of_run));
+}
+
+}  // namespace
+
 Command RunCommand() {
-  return MakeCommand<RunOptions>(
+  Command command = MakeCommand<RunOptions>(
       {.name = "run",
        .summary = "all stages into one run directory",
-       .details = "Stages: saliency train-cls cam label train-seg-1 predict-train refine "
-                  "train-seg-2 predict-val eval, each "
-                  "into OUT/STAGE. The configuration holds [run] and a section for each command; "
-                  "[train-seg] serves both "
-                  "networks, [train-seg-1] and [train-seg-2] override it. Run again, finished "
-                  "stages are skipped, those "
-                  "whose options or inputs changed are done over, and an interrupted one goes on.",
+       .details =
+           "Stages, each into OUT/STAGE: saliency, train-cls, cam, label, the first round's "
+           "train-seg-1a, 1b and predict-train, train-seg-2, masks, predict-val, eval; recipe "
+           "paper has train-seg-1, predict-train, refine instead of the first round, and no "
+           "masks. The configuration holds [run] and a section for each command; "
+           "[train-seg] serves both "
+           "networks, [train-seg-1] and [train-seg-2] override it. Run again, finished "
+           "stages are skipped, those "
+           "whose options or inputs changed are done over, and an interrupted one goes on.",
        .positionals = {}},
       [](const RunOptions& options, const ParsedCommandLine& line, Context& context) {
         if (line.config.empty()) Fail("run needs --config FILE");
@@ -44,6 +69,8 @@ Command RunCommand() {
         return 1;
       },
       RunsNetwork::kYes);
+  command.print_config = PrintRunConfig;
+  return command;
 }
 
 }  // namespace i2crc

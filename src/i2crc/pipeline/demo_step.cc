@@ -62,7 +62,8 @@ std::vector<Stage> CeilingStages(const RunConfiguration& c) {
   eval.predictions = predict.out;
   eval.json.clear();
   return {TrainSegStage("train-seg-truth", train, ""),
-          PredictStage("predict-truth", predict, "train-seg-truth", ScoreAgainstTruth(eval))};
+          PredictStage("predict-truth", predict, {.network = "train-seg-truth"},
+                       ScoreAgainstTruth(eval))};
 }
 
 // The first scenes of each kind in the training list: one and more tags.

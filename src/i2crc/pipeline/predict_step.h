@@ -17,16 +17,21 @@ namespace i2crc {
 // where it is asked for, argmax.
 struct PredictOptions {
   std::filesystem::path checkpoint, images, list, out, classes;
+  // The network that learned from the second half of the list (data/image_list.h, HalfOf), where
+  // `checkpoint` learned from the first: each photograph is predicted by the one that has not seen
+  // it.
+  std::filesystem::path cross;
   // Also ID.safetensors: `probability`, f16 [C+1, H, W]; after the CRF its marginals.
   bool probabilities = false;
   std::vector<double> scales = {1};  // of the photograph, whose probabilities are averaged
   bool flip = false;                 // averaged with its mirror image
   // unknown: every label may win. listed: only background and the tags of the list, together with
-  // what the saliency says (labels/evidence.h). guessed: classes count as far as the attention
+  // what saliency and attention say (labels/evidence.h). guessed: classes count as far as another
   // network sees them in the photograph.
   std::string tags = "unknown";
   std::filesystem::path saliency;   // listed: folder of maps, or empty
-  std::filesystem::path attention;  // guessed: checkpoint of the attention network
+  std::filesystem::path cams;       // listed: folder of attention maps, or empty
+  std::filesystem::path attention;  // guessed: that network, of train-tags or train-cls
   EvidenceOptions evidence;
   double min_certain = 0;  // a pixel whose label is less probable is ignored
   bool overlay = false;    // also ID_overlay.jpg: the mask laid over the photograph

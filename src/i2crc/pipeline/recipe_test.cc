@@ -35,6 +35,7 @@ TEST(PracticalRecipe, SaysOnlyWhatIsLegalAndWhy) {
     for (const int64_t images : {1, 20, 555, 10582, 1000000}) {
       const Recipe recipe = PracticalRecipe(Facts(images, backbone));
       // Apply throws for a value that is not legal.
+      With<TrainTagsOptions>(recipe, {"train-tags"});
       With<TrainClsOptions>(recipe, {"train-cls"});
       With<CamOptions>(recipe, {"cam"});
       With<LabelOptions>(recipe, {"label"});
@@ -48,12 +49,12 @@ TEST(PracticalRecipe, StepsGrowWithThePhotographsAndShrinkWithTheEffort) {
   const auto iterations = [](const RecipeFacts& facts) {
     return With<TrainSegOptions>(PracticalRecipe(facts), {"train-seg", "train-seg-2"}).iterations;
   };
-  EXPECT_EQ(iterations(Facts(555)), 700);
+  EXPECT_EQ(iterations(Facts(555)), 900);
   EXPECT_LT(iterations(Facts(200)), iterations(Facts(555)));
   EXPECT_GT(iterations(Facts(5000)), iterations(Facts(555)));
   RecipeFacts half = Facts(555);
   half.effort = 0.5;
-  EXPECT_EQ(iterations(half), 350);
+  EXPECT_EQ(iterations(half), 450);
 }
 
 TEST(PracticalRecipe, IsOfTheMachinesArithmetic) {
@@ -61,6 +62,20 @@ TEST(PracticalRecipe, IsOfTheMachinesArithmetic) {
   EXPECT_EQ(With<TrainClsOptions>(PracticalRecipe(facts), {"train-cls"}).compute.precision, "fp32");
   facts.has_fast_bf16 = true;
   EXPECT_EQ(With<TrainClsOptions>(PracticalRecipe(facts), {"train-cls"}).compute.precision, "bf16");
+}
+
+TEST(PracticalRecipe, GuessesTagsWhereImageNetKnowsMore) {
+  const auto tags = [](const RecipeFacts& facts) {
+    return With<PredictOptions>(PracticalRecipe(facts), {"predict"}).tags;
+  };
+  EXPECT_EQ(tags(Facts(555, "resnet50")), "guessed");
+  EXPECT_EQ(With<TrainTagsOptions>(PracticalRecipe(Facts(555, "resnet18")), {"train-tags"}).arch,
+            "resnet18-stride32");
+  // No linear layer follows VGG16's features in an attention network.
+  EXPECT_EQ(tags(Facts(555, "vgg16")), "unknown");
+  RecipeFacts scratch = Facts(555, "resnet18");
+  scratch.has_weights = false;
+  EXPECT_EQ(tags(scratch), "unknown");
 }
 
 std::vector<std::string> Keys(const nlohmann::ordered_json& settings) {

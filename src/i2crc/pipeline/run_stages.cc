@@ -36,8 +36,9 @@ StageInput Photographs(const fs::path& folder, const std::vector<ListedImage>& i
 }
 
 // Every ID_k.png of the listed tags.
-StageInput AttentionMaps(const fs::path& folder, const std::vector<ListedImage>& images) {
-  StageInput input{"cams", {}, folder, "cam"};
+StageInput AttentionMaps(const fs::path& folder, const std::vector<ListedImage>& images,
+                         const std::string& made_by) {
+  StageInput input{"cams", {}, folder, made_by};
   for (const ListedImage& image : images)
     for (const int tag : image.tags) {
       const fs::path file = AttentionPath(folder, image.id, tag);
@@ -89,6 +90,20 @@ Stage SaliencyStage(const SaliencyOptions& options) {
           {}};
 }
 
+Stage TrainTagsStage(const TrainTagsOptions& options) {
+  return {"train-tags",
+          options.out,
+          SettingsOf(options),
+          [options] {
+            return std::vector<StageInput>{File("list", options.list),
+                                           File("classes", options.classes),
+                                           File("weights", options.weights),
+                                           Photographs(options.images, ReadImageIds(options.list))};
+          },
+          [options](Context& context) { RunTrainTags(options, context); },
+          {}};
+}
+
 Stage TrainClsStage(const std::string& name, const TrainClsOptions& options,
                     const std::string& saliency_by) {
   return {name,
@@ -126,7 +141,7 @@ Stage LabelStage(const LabelOptions& options, const std::string& saliency_by, St
           [options, saliency_by] {
             const auto images = ReadImageList(options.list, ClassNames::ReadOrVoc(options.classes));
             std::vector<StageInput> inputs = {
-                File("list", options.list), AttentionMaps(options.cams, images),
+                File("list", options.list), AttentionMaps(options.cams, images, "cam"),
                 FilesOf("saliency", options.saliency, images, ".png", saliency_by)};
             if (!options.images.empty()) inputs.push_back(Photographs(options.images, images));
             return inputs;
@@ -136,38 +151,41 @@ Stage LabelStage(const LabelOptions& options, const std::string& saliency_by, St
 }
 
 Stage TrainSegStage(const std::string& name, const TrainSegOptions& options,
-                    const std::string& labels_by, const std::string& start_by) {
+                    const std::string& labels_by) {
   return {name,
           options.out,
           SettingsOf(options),
-          [options, labels_by, start_by] {
+          [options, labels_by] {
             const auto ids = ReadImageIds(options.list);
-            std::vector<StageInput> inputs = {
+            return std::vector<StageInput>{
                 File("list", options.list), File("classes", options.classes),
                 File("weights", options.weights), Photographs(options.images, ids),
                 FilesOf("labels", options.labels, ids, ".png", labels_by)};
-            // Only where there is one: records of before it was possible have no such input.
-            if (!options.start.empty()) inputs.push_back(File("start", options.start, start_by));
-            return inputs;
           },
           [options](Context& context) { RunTrainSeg(options, context); },
           {}};
 }
 
 Stage PredictStage(const std::string& name, const PredictOptions& options,
-                   const std::string& network_by, StageScorer score) {
+                   const PredictInputsBy& by, StageScorer score) {
   return {name,
           options.out,
           SettingsOf(options),
-          [options, network_by] {
+          [options, by] {
             const auto ids = ReadImageIds(options.list);
             std::vector<StageInput> inputs = {File("list", options.list),
-                                              File("checkpoint", options.checkpoint, network_by),
+                                              File("checkpoint", options.checkpoint, by.network),
                                               Photographs(options.images, ids)};
+            // Only where there are some: records of before they were possible have no such inputs.
+            if (!options.cross.empty()) inputs.push_back(File("cross", options.cross, by.cross));
             if (!options.saliency.empty())
-              inputs.push_back(FilesOf("saliency", options.saliency, ids, ".png", ""));
+              inputs.push_back(FilesOf("saliency", options.saliency, ids, ".png", by.saliency));
+            if (!options.cams.empty())
+              inputs.push_back(AttentionMaps(
+                  options.cams, ReadImageList(options.list, ClassNames::ReadOrVoc(options.classes)),
+                  by.cams));
             if (!options.attention.empty())
-              inputs.push_back(File("attention", options.attention, "train-cls"));
+              inputs.push_back(File("attention", options.attention, "train-tags"));
             return inputs;
           },
           [options](Context& context) { RunPredict(options, context); },

@@ -15,6 +15,7 @@
 #include "i2crc/pipeline/stage.h"
 #include "i2crc/pipeline/train_cls_step.h"
 #include "i2crc/pipeline/train_seg_step.h"
+#include "i2crc/pipeline/train_tags_step.h"
 
 namespace i2crc {
 
@@ -32,9 +33,15 @@ Stage CamStage(const std::string& name, const CamOptions& options, const std::st
                StageScorer score);
 Stage LabelStage(const LabelOptions& options, const std::string& saliency_by, StageScorer score);
 Stage TrainSegStage(const std::string& name, const TrainSegOptions& options,
-                    const std::string& labels_by, const std::string& start_by = "");
+                    const std::string& labels_by);
+Stage TrainTagsStage(const TrainTagsOptions& options);
+// Which stages make what a prediction reads.
+struct PredictInputsBy {
+  std::string network;
+  std::string cross = "", saliency = "", cams = "";
+};
 Stage PredictStage(const std::string& name, const PredictOptions& options,
-                   const std::string& network_by, StageScorer score);
+                   const PredictInputsBy& by, StageScorer score);
 Stage RefineStage(const RefineOptions& options, StageScorer score);
 // The final score; its folder is that of options.json.
 Stage EvalStage(const EvalOptions& options);

@@ -137,14 +137,30 @@ std::vector<CheckedImage> WithLabels(const std::vector<CheckedImage>& images, in
   return usable;
 }
 
+std::vector<ListedImage> ImagesOf(const TrainSegOptions& options, const ClassNames& classes) {
+  const bool by_tags = options.partial_labels || options.half != "both";
+  const auto images = by_tags ? ReadImageList(options.list, classes) : ReadImageIds(options.list);
+  const Half half = options.half == "first"    ? Half::kFirst
+                    : options.half == "second" ? Half::kSecond
+                                               : Half::kBoth;
+  return HalfOf(images, half);
+}
+
 }  // namespace
 
 void Describe(TrainSegOptions& o, OptionSet& set) {
   DescribeFolders(o, set);
-  set.Add("list", &o.list, "Lines of an ID; tags are passed over, but with --partial-labels")
+  set.Add("list", &o.list,
+          "Lines of an ID; tags are passed over, but with --partial-labels and --half")
       .Required()
       .Value("FILE")
       .Group("Data");
+  set.Add("half", &o.half,
+          "Learn from half of the list only, so that the other can be predicted unseen (predict "
+          "--cross)")
+      .OneOf({"both", "first", "second"})
+      .Group("Data")
+      .AbsentMeans("both");
   set.Add("labels", &o.labels, "Folder of masks, ID.png").Required().Value("DIR").Group("Data");
   set.Add("partial-labels", &o.partial_labels,
           "Masks may say 254 for one of the image's tags, and 255 is one of them or background")
@@ -219,13 +235,12 @@ TrainingResult RunTrainSeg(const TrainSegOptions& options, Context& context) {
   if (options.partial_labels && classes.count() > kMaxClassesWithAnyTag)
     Fail("--partial-labels: at most {} classes, here are {}", kMaxClassesWithAnyTag,
          classes.count());
-  const auto checked = CheckImages(
-      options.partial_labels ? ReadImageList(options.list, classes) : ReadImageIds(options.list),
-      {.images = options.images,
-       .maps = options.labels,
-       .map_kind = "mask",
-       .decode_photographs = options.items.policy() == OnError::kSkip},
-      options.items.policy(), context);
+  const auto checked = CheckImages(ImagesOf(options, classes),
+                                   {.images = options.images,
+                                    .maps = options.labels,
+                                    .map_kind = "mask",
+                                    .decode_photographs = options.items.policy() == OnError::kSkip},
+                                   options.items.policy(), context);
   const auto images = WithLabels(checked, classes.count(), options, context);
   PrepareCompute(options.compute, options.items.threads, context);
   Training training = MakeTraining("train-seg", options, NetworkOf(options, classes.count()),

@@ -18,6 +18,8 @@ struct TrainSegOptions : TrainingOptions {
   // A checkpoint to start from instead of ImageNet weights: a segmentation network's whole, an
   // attention network's backbone.
   std::filesystem::path start;
+  // Which half of the list to learn from: both, first, second (data/image_list.h, HalfOf).
+  std::string half = "both";
   std::string arch = "deeplab-resnet101";
   bool msc = true;
   // Masks say 254 for "one of the tags", and 255 means one of them or background; the list's tags

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/pipeline/prediction_writer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <utility>
+
+#include "i2crc/core/atomic_file.h"
+#include "i2crc/image/image_file.h"
+#include "i2crc/image/overlay.h"
+#include "i2crc/labels/evidence.h"
+#include "i2crc/pipeline/crf_step.h"
+#include "i2crc/weights/tensor_file.h"
+
+namespace i2crc {
+namespace {
+
+std::span<const float> Values(const at::Tensor& probabilities) {
+  return {probabilities.data_ptr<float>(), static_cast<size_t>(probabilities.numel())};
+}
+
+ImageU8 ArgMax(const at::Tensor& probabilities) {
+  // uint8 is enough: a network has at most 255 labels, and 255 itself means ignored.
+  const at::Tensor labels = probabilities.argmax(0).to(at::kByte).contiguous();
+  ImageU8 mask(static_cast<int>(labels.size(0)), static_cast<int>(labels.size(1)), 1);
+  std::memcpy(mask.data(), labels.data_ptr<uint8_t>(), mask.size());
+  return mask;
+}
+
+// Probabilities of background and `classes` in the labels of the network, [labels, H, W]; those
+// that are passed over have 0.
+std::vector<float> OverAllLabels(std::span<const float> values, const std::vector<int>& classes,
+                                 int labels) {
+  const size_t pixels = values.size() / (classes.size() + 1);
+  std::vector<float> all(static_cast<size_t>(labels) * pixels, 0.0F);
+  std::copy_n(values.begin(), pixels, all.begin());
+  for (size_t k = 0; k < classes.size(); ++k)
+    std::copy_n(&values[(k + 1) * pixels], pixels,
+                &all[static_cast<size_t>(classes[k] + 1) * pixels]);
+  return all;
+}
+
+// What is more than an argmax goes to threads beside the network's.
+bool NeedsWork(const PredictOptions& options) {
+  return options.use_crf || options.tags == "listed" || options.min_certain > 0;
+}
+
+}  // namespace
+
+PredictionWriter::PredictionWriter(const PredictOptions& options, size_t images)
+    : options_(options),
+      threads_(static_cast<int>(
+          std::min<size_t>(static_cast<size_t>(ThreadCount(options.items.threads)), images))),
+      queue_(NeedsWork(options) && threads_ > 1 ? threads_ : 0, threads_ + 1) {
+  // Threads that no image is left for help with the others.
+  if (options.use_crf)
+    runner_.emplace(Resolve(options.crf), ThreadCount(options.items.threads) / threads_);
+}
+
+void PredictionWriter::Write(const CheckedImage& image, PhotographEvidence evidence,
+                             const at::Tensor& network) {
+  if (!NeedsWork(options_)) {
+    WriteFiles(image, evidence.rgb, ArgMax(network), network.sizes().vec(), Values(network));
+    return;
+  }
+  queue_.Submit([this, &image, evidence = std::move(evidence), network] {
+    WriteRefined(image, evidence, network);
+  });
+}
+
+PredictionWriter::Belief PredictionWriter::BeliefOf(const CheckedImage& image,
+                                                    const PhotographEvidence& evidence,
+                                                    const at::Tensor& network) const {
+  const auto labels = static_cast<int>(network.size(0));
+  Belief belief;
+  if (options_.tags != "listed") {
+    belief.classes.resize(static_cast<size_t>(labels - 1));
+    std::iota(belief.classes.begin(), belief.classes.end(), 0);
+    belief.probabilities = Values(network);
+    return belief;
+  }
+  belief.classes = image.tags;
+  belief.own =
+      ProbabilitiesOfTags({.saliency = options_.saliency.empty() ? nullptr : &evidence.saliency,
+                           .attention = evidence.attention,
+                           .network = Values(network),
+                           .labels = labels,
+                           .height = image.height,
+                           .width = image.width},
+                          image.tags, options_.evidence);
+  belief.probabilities = belief.own;
+  return belief;
+}
+
+ImageU8 PredictionWriter::AfterCrf(const CheckedImage& image, const ImageU8& rgb, Belief& belief) {
+  const CrfUnary unary{CrfUnary::Kind::kProbability, belief.probabilities,
+                       static_cast<int>(belief.classes.size()) + 1};
+  CrfOutput output =
+      runner_->Run(unary, rgb, image.tags, options_.probabilities || options_.min_certain > 0,
+                   image.photograph.string());
+  if (!output.marginals.empty()) {
+    belief.own = std::move(output.marginals);
+    belief.probabilities = belief.own;
+  }
+  ImageU8 mask(rgb.height(), rgb.width(), 1);
+  std::transform(output.mask.values().begin(), output.mask.values().end(), mask.values().begin(),
+                 [&](uint16_t label) {
+                   return static_cast<uint8_t>(label == 0 ? 0 : belief.classes[label - 1U] + 1);
+                 });
+  return mask;
+}
+
+void PredictionWriter::WriteRefined(const CheckedImage& image, const PhotographEvidence& evidence,
+                                    const at::Tensor& network) {
+  Belief belief = BeliefOf(image, evidence, network);
+  // Nothing but background can win without a tag.
+  const bool uses_crf = runner_ && !belief.classes.empty();
+  ImageU8 mask = uses_crf ? AfterCrf(image, evidence.rgb, belief) : ImageU8();
+  if (!uses_crf || options_.min_certain > 0)
+    mask = DecideLabels(belief.probabilities, belief.classes, image.height, image.width,
+                        options_.min_certain);
+  std::vector<float> all;
+  if (options_.probabilities)
+    all = OverAllLabels(belief.probabilities, belief.classes, static_cast<int>(network.size(0)));
+  WriteFiles(image, evidence.rgb, mask, network.sizes().vec(), all);
+}
+
+void PredictionWriter::WriteFiles(const CheckedImage& image, const ImageU8& rgb,
+                                  const ImageU8& mask, const std::vector<int64_t>& shape,
+                                  std::span<const float> probabilities) const {
+  if (options_.probabilities) {
+    TensorMap stored;
+    stored.Add("probability", Tensor::F16FromF32(shape, probabilities));
+    WriteSafetensors(OutputPath(options_.out, image.id, ".safetensors"), stored);
+  }
+  if (options_.overlay)
+    WriteJpeg(OutputPath(options_.out, image.id, "_overlay.jpg"), Overlay(rgb, mask, VocPalette()));
+  WriteMaskPng(OutputPath(options_.out, image.id, ".png"), mask, VocPalette());
+}
+
+}  // namespace i2crc
