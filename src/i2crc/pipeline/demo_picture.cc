@@ -66,8 +66,8 @@ ImageU8 DrawPicture(const PictureSources& sources, const std::vector<PictureScen
         {sources.cams_plain / attention, lit},
         {sources.cams / attention, lit},
         {sources.labels / map, mask},
-        {sources.refined / map, mask},
-        {sources.predictions / map, mask},
+        {sources.crossed / map, mask},
+        {sources.masks / map, mask},
         {sources.truth / map, mask}};
     for (size_t column = 0; column < tiles.size(); ++column) {
       const auto& [file, draw] = tiles[column];

@@ -81,8 +81,8 @@ void WritePicture(const RunConfiguration& c, const fs::path& path) {
                                  .cams_plain = c.run.out / "cam-plain",
                                  .cams = c.cam.out,
                                  .labels = c.label.out,
-                                 .refined = c.refine.out,
-                                 .predictions = c.predict_train.out,
+                                 .crossed = c.predict_train.out,
+                                 .masks = c.masks.out,
                                  .truth = c.run.truth},
                                 scenes));
 }
@@ -115,8 +115,9 @@ std::string Table(const DemoResult& result, const std::vector<StageOutcome>& out
       {"train-cls", "cam"});
   row("initial labels (train)", result.initial_labels, {"label"});
   if (!attention_only) {
-    row("refined labels (train)", result.refined_labels,
-        {"train-seg-1", "predict-train", "refine"});
+    row("labels by the networks of the other half (train)", result.crossed_labels,
+        {"train-seg-1a", "train-seg-1b", "predict-train"});
+    row("masks of the tagged scenes (train)", result.masks, {"masks"});
     row("final network (val)", result.final_network, {"train-seg-2", "predict-val", "eval"});
     row("ceiling: the same network on the true masks (val)", result.ceiling,
         {"train-seg-truth", "predict-truth"});
@@ -143,8 +144,6 @@ void Describe(DemoOptions& o, OptionSet& set) {
 }
 
 DemoResult RunDemo(const DemoOptions& options, Context& context) {
-  RunConfiguration c = Configure(options);
-  if (options.attention_only) c.run.to = "label";
   CheckDevice(options.compute);
   SynthOptions synth;
   synth.out = options.out / "data";
@@ -153,6 +152,9 @@ DemoResult RunDemo(const DemoOptions& options, Context& context) {
   synth.seed = options.scene_seed;
   WriteSynth(synth, ThreadCount(options.items.threads), context);
   WriteFileAtomically(options.out / "demo.toml", kDemoConfig);
+  // The recipe is derived from the scenes, which must be there.
+  RunConfiguration c = Configure(options);
+  if (options.attention_only) c.run.to = "label";
 
   std::vector<Stage> stages = PlainCamStages(c);
   for (Stage& stage : MakeStages(c)) stages.push_back(std::move(stage));
@@ -164,7 +166,8 @@ DemoResult RunDemo(const DemoOptions& options, Context& context) {
   result.cam_plain = MeanIou(outcomes, "cam-plain");
   result.cam = MeanIou(outcomes, "cam");
   result.initial_labels = MeanIou(outcomes, "label");
-  result.refined_labels = MeanIou(outcomes, "refine");
+  result.crossed_labels = MeanIou(outcomes, "predict-train");
+  result.masks = MeanIou(outcomes, "masks");
   result.final_network = MeanIou(outcomes, "predict-val");
   result.ceiling = MeanIou(outcomes, "predict-truth");
   result.table = Table(result, outcomes, options.attention_only);

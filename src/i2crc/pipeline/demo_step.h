@@ -29,10 +29,11 @@ struct DemoResult {
   double cam_plain = 0;       // attention maps without relation losses, at their best threshold
   double cam = 0;             // with them
   double initial_labels = 0;  // ignored pixels count as background
-  double refined_labels = 0;
-  double final_network = 0;  // on val.txt
-  double ceiling = 0;        // the same network and schedule on the true masks, on val.txt
-  std::string table;         // the summary, with each stage's time
+  double crossed_labels = 0;  // of the first round: each half's by the network of the other
+  double masks = 0;           // of the tagged scenes, by the final network
+  double final_network = 0;   // on val.txt
+  double ceiling = 0;         // the same network and schedule on the true masks, on val.txt
+  std::string table;          // the summary, with each stage's time
 };
 
 // Writes OUT/data (synth), OUT/demo.toml (the configuration, good for `i2crc run`), OUT/run (the
