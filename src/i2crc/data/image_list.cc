@@ -153,19 +153,26 @@ std::vector<ListedImage> ParseImageIds(const std::string& text, const std::strin
   return Parse(text, name, nullptr);
 }
 
+std::vector<int> DealOutByTags(const std::vector<std::vector<int>>& tags, int parts) {
+  std::vector<size_t> order(tags.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return tags[a] < tags[b]; });
+  std::vector<int> part(tags.size());
+  for (size_t i = 0; i < order.size(); ++i)
+    part[order[i]] = static_cast<int>(i % static_cast<size_t>(parts));
+  return part;
+}
+
 std::vector<ListedImage> HalfOf(const std::vector<ListedImage>& images, Half half) {
   if (half == Half::kBoth) return images;
   if (images.size() < 2) Fail("a list of {} images has no halves", images.size());
-  std::vector<size_t> by_tags(images.size());
-  std::iota(by_tags.begin(), by_tags.end(), size_t{0});
-  std::stable_sort(by_tags.begin(), by_tags.end(),
-                   [&](size_t a, size_t b) { return images[a].tags < images[b].tags; });
-  std::vector<size_t> chosen;
-  for (size_t i = half == Half::kFirst ? 0 : 1; i < by_tags.size(); i += 2)
-    chosen.push_back(by_tags[i]);
-  std::sort(chosen.begin(), chosen.end());
+  std::vector<std::vector<int>> tags;
+  for (const ListedImage& image : images) tags.push_back(image.tags);
+  const std::vector<int> part = DealOutByTags(tags, 2);
   std::vector<ListedImage> kept;
-  for (const size_t i : chosen) kept.push_back(images[i]);
+  for (size_t i = 0; i < images.size(); ++i)
+    if (part[i] == (half == Half::kFirst ? 0 : 1)) kept.push_back(images[i]);
   return kept;
 }
 

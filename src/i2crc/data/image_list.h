@@ -31,11 +31,15 @@ std::vector<ListedImage> ParseImageList(const std::string& text, const std::stri
 std::vector<ListedImage> ReadImageIds(const std::filesystem::path& path);
 std::vector<ListedImage> ParseImageIds(const std::string& text, const std::string& name);
 
+// Deals images out to `parts` parts, 0 … parts − 1: those with the same tags in turn, in their
+// order, so that every part has every tag about equally often. tags: of each image.
+std::vector<int> DealOutByTags(const std::vector<std::vector<int>>& tags, int parts);
+
 // Halves of a list for cross-fitting: what a network that learned from one half says of the other
 // is not what it learned by heart.
 enum class Half { kBoth, kFirst, kSecond };
-// The images of a half, in the list's order. Images with the same tags are dealt out in turn, so
-// that both halves have every tag about equally often. Throws Error where a half would be empty.
+// The images of a half, in the list's order; DealOutByTags says which. Throws Error where a half
+// would be empty.
 std::vector<ListedImage> HalfOf(const std::vector<ListedImage>& images, Half half);
 
 // Every photograph (.jpg, .jpeg, .png, any case) of a folder as a list without tags, in order of

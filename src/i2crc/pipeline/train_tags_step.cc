@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/data/augment.h"
@@ -24,17 +23,6 @@ namespace i2crc {
 namespace {
 
 constexpr int kFolds = 5;
-
-// Images with the same tags are dealt out to the folds in turn.
-std::vector<int> FoldsOf(const std::vector<CheckedImage>& images) {
-  std::vector<size_t> by_tags(images.size());
-  std::iota(by_tags.begin(), by_tags.end(), size_t{0});
-  std::stable_sort(by_tags.begin(), by_tags.end(),
-                   [&](size_t a, size_t b) { return images[a].tags < images[b].tags; });
-  std::vector<int> fold(images.size());
-  for (size_t i = 0; i < by_tags.size(); ++i) fold[by_tags[i]] = static_cast<int>(i % kFolds);
-  return fold;
-}
 
 // Mean features of a photograph and its mirror image, f32 [channels].
 at::Tensor MeanFeatures(Network& network, const ImageF32& input, const std::string& device) {
@@ -129,9 +117,11 @@ TrainTagsResult RunTrainTags(const TrainTagsOptions& options, Context& context) 
   for (size_t i = 0; i < images.size(); ++i)
     for (const int tag : images[i].tags) present[static_cast<int64_t>(i)][tag] = 1;
 
+  std::vector<std::vector<int>> tags;
+  for (const CheckedImage& image : images) tags.push_back(image.tags);
   const at::Tensor features = at::stack(rows);
-  const CrossValidation judged =
-      ChoosePenalty(features, present, FoldsOf(images), {1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 0.3, 1});
+  const CrossValidation judged = ChoosePenalty(features, present, DealOutByTags(tags, kFolds),
+                                               {1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 0.3, 1});
   SetHead(network, FitLogisticRegression(features, present, judged.penalty));
   if (judged.loss >= judged.loss_of_frequencies)
     context.log().warn(
