@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "i2crc/core/error.h"
+#include "i2crc/labels/made_rows.h"
 
 namespace i2crc {
 namespace {
@@ -13,15 +14,6 @@ using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::FloatNear;
 using ::testing::HasSubstr;
-
-ImageU8 Row(std::vector<uint8_t> values) {
-  ImageU8 image(1, static_cast<int>(values.size()), 1);
-  std::copy(values.begin(), values.end(), image.data());
-  return image;
-}
-
-constexpr std::array<int, 1> kDog = {3};
-constexpr std::array<int, 2> kCatAndDog = {1, 3};
 
 // One pixel's probabilities.
 std::vector<float> At(const std::vector<float>& probabilities, size_t pixels, size_t p) {

@@ -10,6 +10,7 @@
 
 #include "i2crc/core/error.h"
 #include "i2crc/core/random.h"
+#include "i2crc/labels/made_rows.h"
 
 namespace i2crc {
 namespace {
@@ -17,12 +18,6 @@ namespace {
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-ImageU8 Row(std::vector<uint8_t> values) {
-  ImageU8 image(1, static_cast<int>(values.size()), 1);
-  image.values() = std::move(values);
-  return image;
-}
 
 // Values as real maps have them, with the thresholds' neighbourhoods and both ends more often than
 // elsewhere.

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "i2crc/core/error.h"
+#include "i2crc/labels/made_rows.h"
 
 namespace i2crc {
 namespace {
@@ -14,15 +15,6 @@ namespace {
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-ImageU8 Row(std::vector<uint8_t> values) {
-  ImageU8 image(1, static_cast<int>(values.size()), 1);
-  std::copy(values.begin(), values.end(), image.data());
-  return image;
-}
-
-constexpr std::array<int, 1> kDog = {3};
-constexpr std::array<int, 2> kCatAndDog = {1, 3};
 
 TEST(ObjectLabel, WhatStandsOutIsTheOnlyTagWhateverAttentionSays) {
   const ImageU8 object = Row({0, 26, 27, 178, 179, 255});
