@@ -89,6 +89,13 @@ TEST_F(RecipesTest, PrintConfigIsTheWholeConfigurationAndReadsAsTheSame) {
   const ProgramResult again = Run({"run", "--config", "printed.toml", "--print-config"});
   EXPECT_EQ(again.status, 0) << again.err;
   EXPECT_EQ(again.out, printed.out);
+  // What sections say stays, whichever command's it is.
+  std::string text = Config() + "[predict]\ncrf-iterations = 3\n";
+  text.insert(text.find("arch = 'deeplabplus"), "partial-labels = true\n");
+  Write("own.toml", text);
+  const ProgramResult own = Run({"run", "--config", "own.toml", "--print-config"});
+  EXPECT_THAT(own.out, HasSubstr("crf-iterations = 3\n")) << own.err;
+  EXPECT_THAT(own.out.substr(own.out.find("[train-seg-1]")), HasSubstr("partial-labels = true\n"));
   ASSERT_EQ(RunConfig(Config(), {"--to", "train-cls"}).status, 0);
   EXPECT_THAT(Run({"run", "--config", "printed.toml", "--to", "train-cls", "--dry-run"}).out,
               HasSubstr("done, would be skipped"));

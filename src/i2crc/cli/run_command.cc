@@ -36,7 +36,8 @@ Command RunCommand() {
       {.name = "run",
        .summary = "all stages into one run directory",
        .details =
-           "Stages, each into OUT/STAGE: saliency, train-cls, cam, label, the first round's "
+           "Stages, each into OUT/STAGE: saliency, train-tags, train-cls, cam, label, the first "
+           "round's "
            "train-seg-1a, 1b and predict-train, train-seg-2, masks, predict-val, eval; recipe "
            "paper has train-seg-1, predict-train, refine instead of the first round, and no "
            "masks. The configuration holds [run] and a section for each command; "

@@ -285,24 +285,21 @@ std::string ToToml(const RunConfiguration& configuration) {
   OptionSet set;
   Describe(run, set);
   text = ToToml("run", set);
-  std::vector<std::string> crf;
-  {
-    CrfOptions options;
-    OptionSet of_crf;
-    Describe(options, of_crf);
-    for (const Option& option : of_crf.options()) crf.push_back(option.name());
-  }
-  std::vector<std::string> of_predict = crf;
-  of_predict.push_back("crf");
+  // [predict] as it was read: the run takes some of the CRF's settings back for val, or all of them
+  // where there is no CRF.
+  PredictOptions predict = c.predict_val;
+  predict.crf = predict.use_crf ? c.predict_train.crf : c.crf;
+  std::vector<std::string> half;
+  if (c.is_practical()) half.push_back("half");
   if (!c.saliency.model.empty()) add("saliency", c.saliency, {"model"});
   if (c.guesses_tags()) add("train-tags", c.train_tags, {"weights"});
   add("train-cls", c.train_cls, {"weights"});
   add("cam", c.cam);
   add("label", c.label);
-  add("train-seg-1", c.train_seg_1, {"weights"}, {"half", "partial-labels"});
-  add("train-seg-2", c.train_seg_2, {"weights"}, {"half", "partial-labels"});
+  add("train-seg-1", c.train_seg_1, {"weights"}, half);
+  add("train-seg-2", c.train_seg_2, {"weights"});
   add("crf", c.crf);
-  add("predict", c.predict_val, {}, of_predict);
+  add("predict", predict);
   if (!c.is_practical()) add("refine", c.refine);
   add("eval", c.eval);
   return text;
