@@ -28,6 +28,12 @@ at::Tensor AsBatch(const ImageF32& image) {
       .permute({0, 3, 1, 2});
 }
 
+at::Tensor MeanOfViews(const at::Tensor& images, bool flip,
+                       const std::function<at::Tensor(const at::Tensor&)>& run) {
+  const at::Tensor seen = run(images);
+  return flip ? (seen + run(images.flip({3}))) / 2 : seen;
+}
+
 at::Tensor AveragedProbabilities(Network& network, const ImageF32& normalised,
                                  const std::vector<double>& scales, bool flip,
                                  const std::string& device) {

@@ -27,6 +27,11 @@ void SetPrecisionAndDevice(Network& network, const ComputeOptions& compute);
 // A view of the image, f32 [H, W, 3], as a batch of one, [1, 3, H, W] channels-last.
 at::Tensor AsBatch(const ImageF32& image);
 
+// run() of a batch and, with flip, its mean with run() of the mirror image: for what has no place
+// in the image.
+at::Tensor MeanOfViews(const at::Tensor& images, bool flip,
+                       const std::function<at::Tensor(const at::Tensor&)>& run);
+
 // Probabilities f32 [labels, H, W] of a normalised photograph in its own size, on the CPU: logits
 // enlarged (bilinear, align_corners = false), softmax, then the mean over the scales of the input
 // and, with flip, over its mirror image.

@@ -75,6 +75,17 @@ std::vector<LabelItem> CheckItems(const LabelOptions& options, Context& context)
   return items;
 }
 
+struct MadeLabel {
+  ImageU8 mask;
+  double salient = 0;  // share of the object map
+};
+
+double SalientShare(const ImageU8& object_map) {
+  const auto salient = std::count_if(object_map.values().begin(), object_map.values().end(),
+                                     [](uint8_t value) { return value >= 128; });
+  return static_cast<double>(salient) / static_cast<double>(object_map.pixels());
+}
+
 // Makes the masks of one run, on several threads at once.
 class LabelMaker {
  public:
@@ -82,18 +93,18 @@ class LabelMaker {
     if (IsNone(options.saliency)) runner_.emplace(Resolve(options.crf), /*threads_an_image=*/1);
   }
 
-  ImageU8 Make(const LabelItem& item) {
-    std::vector<TagAttention> maps;
-    maps.reserve(item.tags.size());
-    for (const int tag : item.tags)
-      maps.push_back({tag, ReadCheckedGrey({AttentionPath(options_.cams, item.id, tag),
-                                            "attention map", item.height, item.width})});
+  MadeLabel Make(const LabelItem& item) {
+    const std::vector<TagAttention> maps =
+        ReadAttention(options_.cams, item.id, item.tags, item.height, item.width);
     const ImageU8 object_map =
         runner_ ? AttendedObject(item, maps) : ReadCheckedGrey(SaliencyOf(options_, item));
-    if (options_.rule == "paper") return InitialLabel(object_map, maps, options_.rules.rules());
-    return ObjectLabel(object_map, maps, item.all_tags,
-                       options_.partial_labels ? Contested::kAnyTag : Contested::kStrongest,
-                       options_.thresholds.rules());
+    const double salient = SalientShare(object_map);
+    if (options_.rule == "paper")
+      return {InitialLabel(object_map, maps, options_.rules.rules()), salient};
+    return {ObjectLabel(object_map, maps, item.all_tags,
+                        options_.partial_labels ? Contested::kAnyTag : Contested::kStrongest,
+                        options_.thresholds.rules()),
+            salient};
   }
 
  private:
@@ -226,6 +237,27 @@ void CheckRule(const LabelOptions& options, Context& context) {
                        options.crf.labels);
 }
 
+void Count(const LabelItem& item, const MadeLabel& label, LabelResult& result) {
+  result.Add(label.mask);
+  result.tags_without_map += static_cast<int64_t>(item.tags_without_map);
+  (item.all_tags.empty() ? result.untagged : result.tagged) += 1;
+  (item.all_tags.empty() ? result.salient_of_untagged : result.salient_of_tagged) += label.salient;
+}
+
+// What a detector finds in photographs where nothing of the tags is cannot be the tags'.
+void WarnOfOtherObjects(const LabelOptions& options, const LabelResult& result, Context& context) {
+  constexpr int kEnoughToTell = 5;
+  if (IsNone(options.saliency) || result.untagged < kEnoughToTell || result.tagged == 0) return;
+  const double without = result.salient_of_untagged / static_cast<double>(result.untagged);
+  const double with = result.salient_of_tagged / static_cast<double>(result.tagged);
+  if (without > 0.5 * with)
+    context.log().warn(
+        "{}: {:.0f} % of a photograph without tags stands out, of one with tags {:.0f} %: these "
+        "maps "
+        "show something else than the tags' objects; without them (saliency none) it may go better",
+        options.saliency.string(), 100 * without, 100 * with);
+}
+
 }  // namespace
 
 LabelResult RunLabel(const LabelOptions& options, Context& context) {
@@ -241,19 +273,16 @@ LabelResult RunLabel(const LabelOptions& options, Context& context) {
   MakeFolder(options.out);
   LabelResult result;
   const auto item = [&](int64_t i) -> const LabelItem& { return items[static_cast<size_t>(i)]; };
-  ForEachItem<ImageU8>(
+  ForEachItem<MadeLabel>(
       "label", static_cast<int64_t>(items.size()), options.items,
       {.make = [&](int64_t i) { return maker.Make(item(i)); },
        .write =
-           [&](int64_t i, const ImageU8& mask) {
-             WriteMaskPng(OutputPath(options.out, item(i).id, ".png"), mask, VocPalette());
+           [&](int64_t i, const MadeLabel& label) {
+             WriteMaskPng(OutputPath(options.out, item(i).id, ".png"), label.mask, VocPalette());
            },
-       .take =
-           [&](int64_t i, const ImageU8& mask) {
-             result.Add(mask);
-             result.tags_without_map += static_cast<int64_t>(item(i).tags_without_map);
-           }},
+       .take = [&](int64_t i, const MadeLabel& label) { Count(item(i), label, result); }},
       context);
+  WarnOfOtherObjects(options, result, context);
   return result;
 }
 

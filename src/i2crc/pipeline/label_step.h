@@ -53,13 +53,17 @@ void Describe(LabelOptions& options, OptionSet& set);
 
 struct LabelResult : MaskCounts {
   int64_t tags_without_map = 0;  // of the images whose masks were written
+  // Images with and without tags, and the sum of their shares of salient pixels (at least 128).
+  int64_t tagged = 0, untagged = 0;
+  double salient_of_tagged = 0, salient_of_untagged = 0;
 };
 
 // Writes OUT/ID.png for every image of the list, from SALIENCY/ID.png and CAMS/ID_k.png of each tag
 // k; a tag without a map is passed over. With --rule object saliency may be "none"; masks then
 // have the photographs' size. Before the first mask is written list,
 // folders, and the headers and sizes of all maps are checked. Files, messages and their order do
-// not depend on the number of threads.
+// not depend on the number of threads. Warns where photographs without tags are as salient as those
+// with tags: then the maps show something else than the tags.
 LabelResult RunLabel(const LabelOptions& options, Context& context);
 
 }  // namespace i2crc

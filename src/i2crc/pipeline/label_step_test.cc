@@ -262,5 +262,26 @@ TEST_F(LabelStepTest, LeavesOutWhatCannotBeUsedWhereTold) {
               HasSubstr("list.txt: no image of the list can be used"));
 }
 
+// What stands out where nothing of the tags is cannot be theirs: leaves, where the tags are spots
+// on them.
+TEST_F(LabelStepTest, WarnsOfMapsThatShowSomethingElseThanTheTags) {
+  for (const char* id : {"a", "b"}) AddImage(id, {3});
+  for (const char* id : {"n1", "n2", "n3", "n4"}) AddImage(id, {});
+  LoggedContext few;
+  RunLabel(options_, few);
+  EXPECT_EQ(few.lines(), "");
+  AddImage("n5", {});
+  LoggedContext context;
+  RunLabel(options_, context);
+  EXPECT_THAT(context.lines(),
+              HasSubstr("saliency: 50 % of a photograph without tags stands out, of one with tags "
+                        "50 %: these maps show something else than the tags' objects"));
+  for (const char* id : {"n1", "n2", "n3"})
+    folder_.Grey("saliency/" + std::string(id) + ".png", ImageU8(kHeight, kWidth, 1, 0));
+  LoggedContext blank;
+  RunLabel(options_, blank);
+  EXPECT_EQ(blank.lines(), "");
+}
+
 }  // namespace
 }  // namespace i2crc

@@ -72,6 +72,18 @@ std::vector<int> CheckAttention(const fs::path& cams, const ListedImage& image,
   return tags;
 }
 
+std::vector<TagAttention> ReadAttention(const fs::path& cams, const std::string& id,
+                                        const std::vector<int>& tags, int height, int width) {
+  std::vector<TagAttention> maps;
+  maps.reserve(tags.size());
+  for (const int tag : tags) {
+    const fs::path path = AttentionPath(cams, id, tag);
+    if (FileIsThere(path))
+      maps.push_back({tag, ReadCheckedGrey({path, "attention map", height, width})});
+  }
+  return maps;
+}
+
 ImageU8 ReadCheckedGrey(const SizedFile& checked) {
   ImageU8 grey = ReadGrey(checked.path);
   CheckStillThatSize(checked, grey);

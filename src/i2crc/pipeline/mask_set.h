@@ -11,6 +11,7 @@
 #include "i2crc/core/image.h"
 #include "i2crc/data/class_names.h"
 #include "i2crc/data/image_list.h"
+#include "i2crc/labels/label_rules.h"
 
 namespace i2crc {
 
@@ -41,6 +42,10 @@ std::filesystem::path AttentionPath(const std::filesystem::path& cams, const std
 // their sizes compared with the reference's.
 std::vector<int> CheckAttention(const std::filesystem::path& cams, const ListedImage& image,
                                 const SizedFile& reference);
+
+// The maps of those of an image's tags that have one.
+std::vector<TagAttention> ReadAttention(const std::filesystem::path& cams, const std::string& id,
+                                        const std::vector<int>& tags, int height, int width);
 
 // What stands in the file, whose size must be the one that was checked before: a file may change
 // while a step works.

@@ -77,12 +77,8 @@ class Predictor {
       input.evidence.saliency =
           ReadCheckedGrey({image.map, "saliency map", image.height, image.width});
     if (!options_.cams.empty())
-      for (const int tag : image.tags) {
-        const auto path = AttentionPath(options_.cams, image.id, tag);
-        if (!FileIsThere(path)) continue;
-        input.evidence.attention.push_back(
-            {tag, ReadCheckedGrey({path, "attention map", image.height, image.width})});
-      }
+      input.evidence.attention =
+          ReadAttention(options_.cams, image.id, image.tags, image.height, image.width);
     return input;
   }
 
@@ -110,11 +106,12 @@ class Predictor {
   }
   // [classes]: how probable it is that the photograph has each tag.
   at::Tensor PresentTags(const ImageF32& photograph) const {
-    const at::Tensor images = AsBatch(photograph).to(options_.compute.device);
-    at::Tensor logits = attention_->network->Forward(images).mean({2, 3});
-    if (options_.flip)
-      logits = (logits + attention_->network->Forward(images.flip({3})).mean({2, 3})) / 2;
-    return logits[0].sigmoid().to(at::kCPU);
+    const auto logits = [&](const at::Tensor& images) {
+      return attention_->network->Forward(images).mean({2, 3});
+    };
+    return MeanOfViews(AsBatch(photograph).to(options_.compute.device), options_.flip, logits)[0]
+        .sigmoid()
+        .to(at::kCPU);
   }
   const LoadedNetwork& NetworkFor(const CheckedImage& image) const {
     return cross_ && first_half_.contains(image.id) ? *cross_ : segmentation_;
@@ -155,6 +152,19 @@ void CheckTagOptions(const PredictOptions& options) {
   if (options.tags == "listed" && options.use_crf && Resolve(options.crf).labels != CrfLabels::kAll)
     Fail("--crf-labels {}: with --tags listed none but the tags can win already",
          options.crf.labels);
+}
+
+// ID_object.png of one image may be the mask of another.
+void CheckNames(const std::vector<ListedImage>& images, const PredictOptions& options) {
+  if (!options.objects) return;
+  std::unordered_set<std::string> ids;
+  for (const ListedImage& image : images) ids.insert(image.id);
+  for (const ListedImage& image : images)
+    if (ids.contains(image.id + "_object"))
+      Fail(
+          "--objects: {0}_object.png would be both the object map of {0} and the mask of "
+          "{0}_object",
+          image.id);
 }
 
 // What can be told of the CRF's options before the network is loaded.
@@ -262,6 +272,10 @@ void Describe(PredictOptions& o, OptionSet& set) {
   set.Add("probabilities", &o.probabilities,
           "Also write ID.safetensors with every label's probability, or with --crf its marginal")
       .Group("Output");
+  set.Add("objects", &o.objects,
+          "Also write ID_object.png, 255 where the network alone is sure of an object of any class")
+      .Group("Output")
+      .AbsentMeans(false);
   set.Add("overlay", &o.overlay, "Also write ID_overlay.jpg, the mask over the photograph")
       .Group("Output");
   set.Add("crf", &o.use_crf, "Refine the probabilities on the photograph by the dense CRF")
@@ -282,6 +296,7 @@ PredictResult RunPredict(const PredictOptions& options, Context& context) {
   Predictor predictor(options, context);
   const std::vector<ListedImage> listed = ImagesOf(options, predictor.classes());
   predictor.SetImages(listed);
+  CheckNames(listed, options);
   auto images = CheckImages(listed, {.images = options.images, .maps = options.saliency},
                             options.items.policy(), context);
   if (options.use_crf)

@@ -33,6 +33,7 @@ struct PredictOptions {
   std::filesystem::path cams;       // listed: folder of attention maps, or empty
   std::filesystem::path attention;  // guessed: that network, of train-tags or train-cls
   EvidenceOptions evidence;
+  bool objects = false;    // also ID_object.png: what the network alone takes for an object
   double min_certain = 0;  // a pixel whose label is less probable is ignored
   bool overlay = false;    // also ID_overlay.jpg: the mask laid over the photograph
   bool use_crf = false;

@@ -41,6 +41,15 @@ std::vector<float> OverAllLabels(std::span<const float> values, const std::vecto
   return all;
 }
 
+// One minus the background, 0…255.
+ImageU8 ObjectMap(const at::Tensor& probabilities) {
+  const at::Tensor object =
+      (255 * (1 - probabilities[0])).round().clamp(0, 255).to(at::kByte).contiguous();
+  ImageU8 map(static_cast<int>(object.size(0)), static_cast<int>(object.size(1)), 1);
+  std::memcpy(map.data(), object.data_ptr<uint8_t>(), map.size());
+  return map;
+}
+
 // What is more than an argmax goes to threads beside the network's.
 bool NeedsWork(const PredictOptions& options) {
   return options.use_crf || options.tags == "listed" || options.min_certain > 0;
@@ -60,6 +69,8 @@ PredictionWriter::PredictionWriter(const PredictOptions& options, size_t images)
 
 void PredictionWriter::Write(const CheckedImage& image, PhotographEvidence evidence,
                              const at::Tensor& network) {
+  if (options_.objects)
+    WriteGreyPng(OutputPath(options_.out, image.id, "_object.png"), ObjectMap(network));
   if (!NeedsWork(options_)) {
     WriteFiles(image, evidence.rgb, ArgMax(network), network.sizes().vec(), Values(network));
     return;

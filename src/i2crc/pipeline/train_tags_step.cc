@@ -26,10 +26,47 @@ constexpr int kFolds = 5;
 
 // Mean features of a photograph and its mirror image, f32 [channels].
 at::Tensor MeanFeatures(Network& network, const ImageF32& input, const std::string& device) {
-  const at::Tensor images = AsBatch(input).to(device);
-  return (network.Features(images).mean({2, 3}) + network.Features(images.flip({3})).mean({2, 3}))
-      .div(2)[0]
-      .to(at::kCPU);
+  const auto features = [&](const at::Tensor& images) {
+    return network.Features(images).mean({2, 3});
+  };
+  return MeanOfViews(AsBatch(input).to(device), /*flip=*/true, features)[0].to(at::kCPU);
+}
+
+// f32 [images, channels].
+at::Tensor FeaturesOf(const std::vector<CheckedImage>& images, Network& network,
+                      const Normalisation& normalisation, const TrainTagsOptions& options,
+                      Context& context) {
+  std::vector<at::Tensor> rows;
+  const ItemWork<ImageF32> work{
+      .make =
+          [&](int64_t i) {
+            return AttentionInput(ReadPhotograph(images[static_cast<size_t>(i)].photograph),
+                                  options.input_size, normalisation);
+          },
+      .write = {},
+      .take =
+          [&](int64_t i, const ImageF32& input) {
+            rows.push_back(OnPhotograph(images[static_cast<size_t>(i)], [&] {
+              return MeanFeatures(network, input, options.compute.device);
+            }));
+          }};
+  ForEachItem("train-tags", static_cast<int64_t>(images.size()), options.compute.loader_threads,
+              OnError::kStop, work, context);
+  return at::stack(rows);
+}
+
+// f32 [images, classes], 1 where the image has the tag.
+at::Tensor TagMatrix(const std::vector<CheckedImage>& images, int classes) {
+  at::Tensor present = torch::zeros({static_cast<int64_t>(images.size()), classes});
+  for (size_t i = 0; i < images.size(); ++i)
+    for (const int tag : images[i].tags) present[static_cast<int64_t>(i)][tag] = 1;
+  return present;
+}
+
+std::vector<int> Folds(const std::vector<CheckedImage>& images) {
+  std::vector<std::vector<int>> tags;
+  for (const CheckedImage& image : images) tags.push_back(image.tags);
+  return DealOutByTags(tags, kFolds);
 }
 
 nlohmann::ordered_json Report(const CrossValidation& judged, const ClassNames& classes,
@@ -97,31 +134,11 @@ TrainTagsResult RunTrainTags(const TrainTagsOptions& options, Context& context) 
   context.WorkBegins();
   MakeFolder(options.out);
   const torch::NoGradGuard no_grad;
-  std::vector<at::Tensor> rows;
-  const ItemWork<ImageF32> work{
-      .make =
-          [&](int64_t i) {
-            return AttentionInput(ReadPhotograph(images[static_cast<size_t>(i)].photograph),
-                                  options.input_size, training.info.normalisation);
-          },
-      .write = {},
-      .take =
-          [&](int64_t i, const ImageF32& input) {
-            rows.push_back(OnPhotograph(images[static_cast<size_t>(i)], [&] {
-              return MeanFeatures(network, input, options.compute.device);
-            }));
-          }};
-  ForEachItem("train-tags", static_cast<int64_t>(images.size()), options.compute.loader_threads,
-              OnError::kStop, work, context);
-  at::Tensor present = torch::zeros({static_cast<int64_t>(images.size()), classes.count()});
-  for (size_t i = 0; i < images.size(); ++i)
-    for (const int tag : images[i].tags) present[static_cast<int64_t>(i)][tag] = 1;
-
-  std::vector<std::vector<int>> tags;
-  for (const CheckedImage& image : images) tags.push_back(image.tags);
-  const at::Tensor features = at::stack(rows);
-  const CrossValidation judged = ChoosePenalty(features, present, DealOutByTags(tags, kFolds),
-                                               {1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 0.3, 1});
+  const at::Tensor features =
+      FeaturesOf(images, network, training.info.normalisation, options, context);
+  const at::Tensor present = TagMatrix(images, classes.count());
+  const CrossValidation judged =
+      ChoosePenalty(features, present, Folds(images), {1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 0.3, 1});
   SetHead(network, FitLogisticRegression(features, present, judged.penalty));
   if (judged.loss >= judged.loss_of_frequencies)
     context.log().warn(
