@@ -111,6 +111,7 @@ TEST_F(ConfigTest, WhatIsPrintedCanBeReadBack) {
       {"train-seg", "--no-msc", "--polynomial-end", "5"},
       {"predict", "--overlay"},
       {"refine"},
+      {"choose", "--decide-ignored"},
       {"eval", "--min-miou", "12.5"},
       {"synth", "--seed", "9007199254740993"},
       {"demo"}};

@@ -108,6 +108,7 @@ TEST_F(RecipesTest, ANetworkOfHalfThePhotographsJudgesTheOtherHalf) {
   const ProgramResult result = RunConfig(Config(), {"--to", "predict-train"});
   ASSERT_EQ(result.status, 0) << result.err;
   ExpectMasksOfTheTags("out/predict-train");
+  EXPECT_TRUE(fs::exists(dir_ / "out/predict-train" / (TrainIds()[0] + "_object.png")));
   // Photographs of the first half are the second network's.
   const auto predicted_by = [&](const std::string& stage) {
     fs::remove_all(dir_ / "alone");
@@ -194,6 +195,68 @@ TEST_F(RecipesTest, WhatDependsOnTheMachineIsDecidedOnce) {
   Write("out/run.json", run.dump());
   EXPECT_THAT(RunConfig(Config(), {"--to", "train-cls", "--dry-run"}).out,
               HasSubstr("done, would be skipped"));
+}
+
+// Whatever the machine: a thousand minutes are enough, and a sixteenth of a second is not.
+TEST_F(RecipesTest, ATimeMayBeGiven) {
+  std::string config = Config();
+  const size_t steps = config.find("iterations = 3");
+  config.resize(steps);  // as many as the recipe says
+  const ProgramResult dry = RunConfig(config, {"--dry-run", "--minutes", "1000"});
+  EXPECT_EQ(dry.status, 0) << dry.err;
+  EXPECT_THAT(dry.err, HasSubstr("--minutes 1000: 100 % of the recipe's training"));
+  EXPECT_THAT(dry.out, AllOf(HasSubstr("train-seg-1a   would be done: not done yet ("),
+                             HasSubstr("in all         about ")));
+  EXPECT_FALSE(fs::exists(dir_ / "out"));
+  const ProgramResult too_short = RunConfig(config, {"--minutes", "0.001"});
+  EXPECT_EQ(too_short.status, 2);
+  EXPECT_THAT(too_short.err,
+              HasSubstr("i2crc: error: --minutes 0.001: with the least training that is worth its "
+                        "time it takes"));
+  EXPECT_FALSE(fs::exists(dir_ / "out"));
+  ExpectRefused({"run", "--config", "c.toml", "--minutes", "9", "--recipe", "paper"},
+                "--minutes: recipe paper takes as long as it takes");
+
+  ASSERT_EQ(RunConfig(config, {"--minutes", "1000", "--to", "label"}).status, 0);
+  EXPECT_EQ(RunJson()["recipe"]["facts"]["minutes"], 1000);
+  // What was fitted once holds for whoever goes on, on whatever machine.
+  nlohmann::ordered_json run = nlohmann::ordered_json::parse(ReadBytes(dir_ / "out/run.json"));
+  run["recipe"]["facts"]["effort"] = 0.5;
+  Write("out/run.json", run.dump());
+  for (const Arguments& more : {Arguments{}, Arguments{"--minutes", "1000"}})
+    EXPECT_THAT(Run(Arguments{"run", "--config", "c.toml", "--print-config"} + more).out,
+                HasSubstr("iterations = 225\n"));
+  EXPECT_THAT(Run({"run", "--config", "c.toml", "--print-config", "--minutes", "1001"}).out,
+              HasSubstr("iterations = 450\n"));
+}
+
+TEST_F(RecipesTest, WhatTheResultsDoNotNeedIsCleanedAway) {
+  ASSERT_EQ(RunConfig(Config()).status, 0);
+  const std::string mask = Files("out/masks").front();
+  const std::string bytes = ReadBytes(dir_ / "out/masks" / mask);
+  ExpectRefused({"run", "--config", "c.toml", "--clean", "--to", "label"},
+                "--clean is for a run to its end");
+  const ProgramResult cleaned = RunConfig(Config(), {"--clean"});
+  EXPECT_EQ(cleaned.status, 0) << cleaned.err;
+  EXPECT_THAT(cleaned.err, HasSubstr("--clean: removed "));
+  for (const char* gone : {"cam", "label", "predict-train", "train-cls", "train-seg-1a"})
+    for (const std::string& file : Files("out/" + std::string(gone)))
+      EXPECT_THAT(file, ::testing::ContainsRegex("\\.jsonl?$")) << gone;
+  EXPECT_TRUE(fs::exists(dir_ / "out/train-seg-2/checkpoint.safetensors"));
+  EXPECT_FALSE(fs::exists(dir_ / "out/train-seg-2/training-state.safetensors"));
+  EXPECT_EQ(ReadBytes(dir_ / "out/masks" / mask), bytes);
+  // Finished it stays, its scores too.
+  const ProgramResult again = RunConfig(Config());
+  EXPECT_THAT(again.err, Not(HasSubstr("would be"))) << again.err;
+  EXPECT_THAT(again.out, AllOf(HasSubstr("label "), HasSubstr("masks ")));
+  EXPECT_FALSE(fs::exists(dir_ / "out/train-cls/checkpoint.safetensors"));
+  ExpectRefused({"run", "--config", "c.toml", "--from", "masks"},
+                "--from masks: the files of train-cls were cleaned away");
+  // A mask that is missing needs the maps again, and comes out the same.
+  fs::remove(dir_ / "out/masks" / mask);
+  ASSERT_EQ(RunConfig(Config()).status, 0);
+  EXPECT_TRUE(fs::exists(dir_ / "out/train-cls/checkpoint.safetensors"));
+  EXPECT_EQ(ReadBytes(dir_ / "out/masks" / mask), bytes);
 }
 
 TEST_F(RecipesTest, ARunOfBeforeThereWereRecipesGoesOnAsThePapers) {

@@ -12,9 +12,9 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-const Arguments kCommands = {"saliency", "train-cls", "cam",    "label", "train-seg",
-                             "predict",  "crf",       "refine", "eval",  "weights",
-                             "synth",    "run",       "demo"};
+const Arguments kCommands = {"saliency", "train-cls", "cam",    "label",  "train-seg",
+                             "predict",  "crf",       "refine", "choose", "eval",
+                             "weights",  "synth",     "run",    "demo"};
 
 class UsageTest : public ProgramTest {};
 

@@ -52,6 +52,7 @@ Command TrainSegCommand();
 Command PredictCommand();
 Command CrfCommand();
 Command RefineCommand();
+Command ChooseCommand();
 Command EvalCommand();
 Command WeightsCommand();
 Command SynthCommand();

@@ -4,9 +4,10 @@
 namespace i2crc {
 
 std::vector<Command> AllCommands() {
-  return {SaliencyCommand(), TrainTagsCommand(), TrainClsCommand(), CamCommand(),    LabelCommand(),
-          TrainSegCommand(), PredictCommand(),   CrfCommand(),      RefineCommand(), EvalCommand(),
-          WeightsCommand(),  SynthCommand(),     RunCommand(),      DemoCommand()};
+  return {SaliencyCommand(), TrainTagsCommand(), TrainClsCommand(), CamCommand(),
+          LabelCommand(),    TrainSegCommand(),  PredictCommand(),  CrfCommand(),
+          RefineCommand(),   ChooseCommand(),    EvalCommand(),     WeightsCommand(),
+          SynthCommand(),    RunCommand(),       DemoCommand()};
 }
 
 }  // namespace i2crc

@@ -6,6 +6,8 @@
 #include "i2crc/core/error.h"
 #include "i2crc/options/command_line.h"
 #include "i2crc/options/toml_file.h"
+#include "i2crc/pipeline/rehearsal.h"
+#include "i2crc/pipeline/run_plan.h"
 #include "i2crc/pipeline/run_step.h"
 
 namespace i2crc {
@@ -26,7 +28,9 @@ std::string PrintRunConfig(const OptionSet& set, const ParsedCommandLine& line) 
   OptionSet copy;
   Describe(options_of_run, copy);
   for (const Option& option : options) copy.Find(option.name())->SetFromJson(option.ToJson(), {});
-  return ToToml(ReadRunConfiguration(TomlFile::Read(line.config), options_of_run));
+  Context context;
+  const TomlFile file = TomlFile::Read(line.config);
+  return ToToml(FitIntoMinutes(ReadRunConfiguration(file, options_of_run), file, context));
 }
 
 }  // namespace
@@ -38,7 +42,8 @@ Command RunCommand() {
        .details =
            "Stages, each into OUT/STAGE: saliency, train-tags, train-cls, cam, label, the first "
            "round's "
-           "train-seg-1a, 1b and predict-train, train-seg-2, masks, predict-val, eval; recipe "
+           "train-seg-1a, 1b and predict-train, choose-labels, train-seg-2, predict-tagged, masks, "
+           "predict-val, eval; recipe "
            "paper has train-seg-1, predict-train, refine instead of the first round, and no "
            "masks. The configuration holds [run] and a section for each command; "
            "[train-seg] serves both "
@@ -48,12 +53,16 @@ Command RunCommand() {
        .positionals = {}},
       [](const RunOptions& options, const ParsedCommandLine& line, Context& context) {
         if (line.config.empty()) Fail("run needs --config FILE");
-        const RunConfiguration configuration =
-            ReadRunConfiguration(TomlFile::Read(line.config), options);
+        const TomlFile file = TomlFile::Read(line.config);
+        RunConfiguration configuration = ReadRunConfiguration(file, options);
+        if (options.minutes > 0) {
+          CheckRun(configuration, MakeStages(configuration), context);
+          configuration = FitIntoMinutes(configuration, file, context);
+        }
         const std::vector<Stage> stages = MakeStages(configuration);
         if (options.dry_run) {
           CheckRun(configuration, stages, context);
-          std::fputs(DescribePlan(stages).c_str(), stdout);
+          std::fputs(DescribePlan(configuration, stages, context).c_str(), stdout);
           return 0;
         }
         const std::vector<StageOutcome> outcomes = RunRun(configuration, stages, context);

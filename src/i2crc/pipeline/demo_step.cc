@@ -82,7 +82,7 @@ void WritePicture(const RunConfiguration& c, const fs::path& path) {
                                  .cams = c.cam.out,
                                  .labels = c.label.out,
                                  .crossed = c.predict_train.out,
-                                 .masks = c.masks.out,
+                                 .masks = c.choose_masks.out,
                                  .truth = c.run.truth},
                                 scenes));
 }
@@ -116,8 +116,8 @@ std::string Table(const DemoResult& result, const std::vector<StageOutcome>& out
   row("initial labels (train)", result.initial_labels, {"label"});
   if (!attention_only) {
     row("labels by the networks of the other half (train)", result.crossed_labels,
-        {"train-seg-1a", "train-seg-1b", "predict-train"});
-    row("masks of the tagged scenes (train)", result.masks, {"masks"});
+        {"train-seg-1a", "train-seg-1b", "predict-train", "choose-labels"});
+    row("masks of the tagged scenes (train)", result.masks, {"predict-tagged", "masks"});
     row("final network (val)", result.final_network, {"train-seg-2", "predict-val", "eval"});
     row("ceiling: the same network on the true masks (val)", result.ceiling,
         {"train-seg-truth", "predict-truth"});

@@ -21,6 +21,8 @@ int64_t Steps(const RecipeFacts& facts, double at_reference, double least, doubl
   return std::llround(std::clamp(grown, least, most) * facts.effort);
 }
 
+int64_t FirstRoundSteps(const RecipeFacts& facts) { return Steps(facts, 500, 250, 8000); }
+
 class Builder {
  public:
   explicit Builder(std::string section) : section_(std::move(section)) {}
@@ -92,11 +94,12 @@ void AddSegmentation(const RecipeFacts& facts, Builder& b) {
   b.Set("accumulate", 1, "more steps instead");
   b.Set("lr", 1e-3, "four times the paper's: few steps");
   b.Set("lr-head-factor", 10, "the head starts from nothing, the backbone from ImageNet");
-  b.Set("warm-up", 50, "so that the new head does not disturb the backbone");
+  b.Set("warm-up", std::min<int64_t>(50, FirstRoundSteps(facts) / 4),
+        "so that the new head does not disturb the backbone");
   b.Set("weight-decay", 1e-4, "for few steps");
   b.Set("checkpoint-every", 200, "an interruption costs minutes at most");
   b.Section("train-seg-1");
-  b.Set("iterations", Steps(facts, 500, 250, 8000),
+  b.Set("iterations", FirstRoundSteps(facts),
         "500 for 555 photographs, of which each network sees half; growing with the root of their "
         "number");
   b.Section("train-seg-2");
@@ -112,13 +115,15 @@ void AddSegmentation(const RecipeFacts& facts, Builder& b) {
 }  // namespace
 
 nlohmann::ordered_json ToJson(const RecipeFacts& facts) {
-  return {{"images", facts.images},
-          {"classes", facts.classes},
-          {"has_saliency", facts.has_saliency},
-          {"backbone", facts.backbone},
-          {"has_weights", facts.has_weights},
-          {"has_fast_bf16", facts.has_fast_bf16},
-          {"effort", facts.effort}};
+  nlohmann::ordered_json json = {{"images", facts.images},
+                                 {"classes", facts.classes},
+                                 {"has_saliency", facts.has_saliency},
+                                 {"backbone", facts.backbone},
+                                 {"has_weights", facts.has_weights},
+                                 {"has_fast_bf16", facts.has_fast_bf16},
+                                 {"effort", facts.effort}};
+  if (facts.minutes > 0) json["minutes"] = facts.minutes;
+  return json;
 }
 
 void Recipe::Apply(const std::string& section, OptionSet& set) const {

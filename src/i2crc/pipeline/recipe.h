@@ -18,7 +18,8 @@ struct RecipeFacts {
   std::string backbone;        // resnet18, resnet50, resnet101 or vgg16: what the weights are of
   bool has_weights = true;     // without them networks start from scratch
   bool has_fast_bf16 = false;  // of the machine: units that multiply in bf16
-  double effort = 1;           // multiplies the steps of all trainings; --minutes lowers it
+  double effort = 1;           // multiplies the steps of all trainings
+  double minutes = 0;          // that the effort was fitted to, 0: none
 
   friend bool operator==(const RecipeFacts&, const RecipeFacts&) = default;
 };

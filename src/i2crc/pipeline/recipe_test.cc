@@ -55,6 +55,10 @@ TEST(PracticalRecipe, StepsGrowWithThePhotographsAndShrinkWithTheEffort) {
   RecipeFacts half = Facts(555);
   half.effort = 0.5;
   EXPECT_EQ(iterations(half), 450);
+  // A rate that rises for half of the training would be none.
+  half.effort = 0.1;
+  EXPECT_EQ(With<TrainSegOptions>(PracticalRecipe(half), {"train-seg"}).warm_up, 12);
+  EXPECT_EQ(With<TrainSegOptions>(PracticalRecipe(Facts(555)), {"train-seg"}).warm_up, 50);
 }
 
 TEST(PracticalRecipe, IsOfTheMachinesArithmetic) {

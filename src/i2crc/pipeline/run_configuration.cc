@@ -33,21 +33,35 @@ std::string RecipeOf(const Json& earlier) {
   return earlier["recipe"].value("name", "practical");
 }
 
-// What of the facts is the machine's, from the earlier run where its data were the same.
-void KeepFacts(const Json& earlier, RecipeFacts& facts) {
-  if (earlier.is_null() || !earlier.contains("recipe")) return;
+// What of the facts is the machine's, from the earlier run where its data were the same. The effort
+// too, unless another number of minutes is asked for now; returns whether it was.
+bool KeepFacts(const Json& earlier, RecipeFacts& facts) {
+  if (earlier.is_null() || !earlier.contains("recipe")) return false;
   const Json kept = earlier["recipe"].value("facts", Json());
-  if (!kept.is_object() || !kept.contains("has_fast_bf16")) return;
+  if (!kept.is_object() || !kept.contains("has_fast_bf16")) return false;
   RecipeFacts before = facts;
   before.has_fast_bf16 = kept["has_fast_bf16"] == true;
-  if (ToJson(before) == kept) facts = before;
+  const Json effort = kept.value("effort", Json(1)), minutes = kept.value("minutes", Json(0));
+  if (!effort.is_number() || !minutes.is_number()) return false;
+  before.effort = effort;
+  before.minutes = minutes;
+  if (ToJson(before) != kept) return false;
+  facts.has_fast_bf16 = before.has_fast_bf16;
+  if (facts.minutes > 0 && facts.minutes != before.minutes) return false;
+  facts = before;
+  return true;
 }
 
-void ResolveRecipe(RunConfiguration& c, const TomlFile& file) {
+// effort: another one than the earlier run's.
+void ResolveRecipe(RunConfiguration& c, const TomlFile& file, std::optional<double> effort) {
   const Json earlier = EarlierRun(c.run.out);
   const std::string name = c.run.recipe == "auto" ? RecipeOf(earlier) : c.run.recipe;
   c.recipe = PaperRecipe();
-  if (name == "paper") return;
+  if (name == "paper") {
+    if (c.run.minutes > 0)
+      Fail("--minutes: recipe paper takes as long as it takes; --recipe practical can be fitted");
+    return;
+  }
   const ClassNames classes = ClassNames::ReadOrVoc(c.run.classes);
   // [train-cls] may name weights or the architecture itself.
   TrainClsOptions train_cls;
@@ -64,7 +78,9 @@ void ResolveRecipe(RunConfiguration& c, const TomlFile& file) {
                      : weights.empty()       ? "resnet18"
                                              : BackboneOf(weights);
   c.facts.has_fast_bf16 = HasFastBf16();
-  KeepFacts(earlier, c.facts);
+  c.facts.minutes = c.run.minutes;
+  c.effort_is_fitted = KeepFacts(earlier, c.facts) || effort.has_value();
+  if (effort) c.facts.effort = *effort;
   c.recipe = PracticalRecipe(c.facts);
 }
 
@@ -107,7 +123,7 @@ void FillPredictions(RunConfiguration& c, const TomlFile& file) {
   Describe(c.crf, set);
   c.recipe.Apply("crf", set);
   file.Apply("crf", set);
-  for (PredictOptions* predict : {&c.predict_train, &c.masks, &c.predict_val}) {
+  for (PredictOptions* predict : {&c.predict_train, &c.predict_tagged, &c.predict_val}) {
     predict->crf = c.crf;
     Fill(*predict, file, {"predict"}, c);
     // Without it its settings decide nothing, and are nothing to do the stage over for.
@@ -152,15 +168,15 @@ void JoinFolders(RunConfiguration& c) {
   }
   c.train_seg_1.labels = c.train_seg_1b.labels = c.refine.labels = c.label.out;
   c.train_seg_1.out = run.out / "train-seg-1";
-  c.predict_train.images = c.masks.images = c.predict_val.images = run.images;
-  c.predict_train.list = c.masks.list = run.train;
+  c.predict_train.images = c.predict_tagged.images = c.predict_val.images = run.images;
+  c.predict_train.list = c.predict_tagged.list = run.train;
   c.predict_train.checkpoint = c.train_seg_1.out / "checkpoint.safetensors";
   c.predict_train.out = c.refine.predictions = run.out / "predict-train";
   c.refine.out = c.train_seg_2.labels = run.out / "refine";
   c.train_seg_2.out = run.out / "train-seg-2";
   c.predict_val.list = c.eval.list = run.val;
-  c.predict_val.checkpoint = c.masks.checkpoint = c.train_seg_2.out / "checkpoint.safetensors";
-  c.masks.out = run.out / "masks";
+  c.predict_val.checkpoint = c.predict_tagged.checkpoint =
+      c.train_seg_2.out / "checkpoint.safetensors";
   c.predict_val.out = c.eval.predictions = run.out / "predict-val";
   c.eval.truth = run.truth;
   c.eval.json = run.out / "eval" / "report.json";
@@ -176,9 +192,24 @@ void JoinRounds(RunConfiguration& c) {
   c.train_seg_1b.out = out / "train-seg-1b";
   c.predict_train.checkpoint = c.train_seg_1.out / "checkpoint.safetensors";
   c.predict_train.cross = c.train_seg_1b.out / "checkpoint.safetensors";
-  c.train_seg_2.labels = c.predict_train.out;
+  c.predict_train.objects = c.predict_tagged.objects = true;
   const fs::path saliency = c.label.saliency;
-  for (PredictOptions* predict : {&c.predict_train, &c.masks}) {
+  for (ChooseOptions* choose : {&c.choose_labels, &c.choose_masks}) {
+    choose->saliency = saliency;
+    choose->network_before = choose->network_after = c.predict_train.out;
+    choose->cams = c.cam.out;
+    choose->list = c.run.train;
+    choose->classes = c.run.classes;
+    choose->items = c.run.items;
+  }
+  c.choose_labels.before = c.label.out;
+  c.choose_labels.after = c.predict_train.out;
+  c.choose_labels.out = c.train_seg_2.labels = c.choose_masks.before = out / "choose-labels";
+  c.predict_tagged.out = c.choose_masks.after = out / "predict-tagged";
+  c.choose_masks.network_after = c.predict_tagged.out;
+  c.choose_masks.out = out / "masks";
+  c.choose_masks.decide_ignored = true;
+  for (PredictOptions* predict : {&c.predict_train, &c.predict_tagged}) {
     predict->tags = "listed";
     predict->cams = c.cam.out;
     predict->classes = c.run.classes;  // of the list's tags
@@ -228,7 +259,16 @@ void Describe(RunOptions& o, OptionSet& set) {
       .Value("STAGE")
       .Group("Stages");
   set.Add("to", &o.to, "Last stage to do").Value("STAGE").Group("Stages");
-  set.Add("dry-run", &o.dry_run, "Print what would be done and why, and do nothing")
+  set.Add("dry-run", &o.dry_run, "Print what would be done, why, and what it takes, and do nothing")
+      .Group("Stages");
+  set.Add("minutes", &o.minutes,
+          "Train less where recipe practical would take longer than this, by a short measurement "
+          "before; 0: as long as it takes")
+      .Range(0, 1e6)
+      .Group("Stages");
+  set.Add("clean", &o.clean,
+          "At the end remove what the results do not need: maps, labels, the first round, training "
+          "states")
       .Group("Stages");
   set.Add("seed", &o.seed, "Of every stage that draws").Group("General");
   Describe(o.items, set);
@@ -236,10 +276,12 @@ void Describe(RunOptions& o, OptionSet& set) {
   set.Find("precision")->OneOf({kAutoPrecision, "fp32", "bf16"});
 }
 
-RunConfiguration ReadRunConfiguration(const TomlFile& file, const RunOptions& run) {
+namespace {
+
+RunConfiguration Read(const TomlFile& file, const RunOptions& run, std::optional<double> effort) {
   RunConfiguration c;
   c.run = run;
-  ResolveRecipe(c, file);
+  ResolveRecipe(c, file, effort);
   Fill(c.saliency, file, {"saliency"}, c, {"model"});
   Fill(c.train_tags, file, {"train-tags"}, c, {"weights"});
   Fill(c.train_cls, file, {"train-cls"}, c, {"weights"});
@@ -252,9 +294,23 @@ RunConfiguration ReadRunConfiguration(const TomlFile& file, const RunOptions& ru
   Fill(c.refine, file, {"refine"}, c);
   Fill(c.eval, file, {"eval"}, c);
   FillWeights(c);
-  JoinFolders(c);
-  if (c.is_practical()) JoinRounds(c);
+  JoinStages(c);
   return c;
+}
+
+}  // namespace
+
+RunConfiguration ReadRunConfiguration(const TomlFile& file, const RunOptions& run) {
+  return Read(file, run, std::nullopt);
+}
+
+RunConfiguration WithEffort(const TomlFile& file, const RunOptions& run, double effort) {
+  return Read(file, run, effort);
+}
+
+void JoinStages(RunConfiguration& configuration) {
+  JoinFolders(configuration);
+  if (configuration.is_practical()) JoinRounds(configuration);
 }
 
 std::string ToToml(const RunConfiguration& configuration) {
@@ -279,6 +335,7 @@ std::string ToToml(const RunConfiguration& configuration) {
   RunOptions run = c.run;
   run.recipe = c.recipe.name;
   run.dry_run = false;
+  run.minutes = 0;  // what came of them stands in the sections
   for (fs::path* path : {&run.out, &run.images, &run.train, &run.val, &run.truth, &run.classes,
                          &run.weights, &run.saliency})
     if (!path->empty() && !IsNone(*path)) *path = fs::absolute(*path).lexically_normal();

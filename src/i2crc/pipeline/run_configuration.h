@@ -7,6 +7,7 @@
 #include "i2crc/options/option_set.h"
 #include "i2crc/options/toml_file.h"
 #include "i2crc/pipeline/cam_step.h"
+#include "i2crc/pipeline/choose_step.h"
 #include "i2crc/pipeline/common_options.h"
 #include "i2crc/pipeline/crf_options.h"
 #include "i2crc/pipeline/eval_step.h"
@@ -34,6 +35,8 @@ struct RunOptions {
   bool use_crf = true;  // over the predictions of both networks
   std::string from, to;
   bool dry_run = false;
+  double minutes = 0;  // that recipe practical should take, 0: as long as it takes
+  bool clean = false;
   ItemOptions items;
   // precision "auto": the recipe's.
   ComputeOptions compute = {.precision = "auto"};
@@ -46,6 +49,8 @@ struct RunConfiguration {
   RunOptions run;
   Recipe recipe;
   RecipeFacts facts;  // what a practical recipe was derived from
+  // With --minutes, whether an effort was fitted to them: now, or by an earlier run of these data.
+  bool effort_is_fitted = false;
   SaliencyOptions saliency;
   TrainTagsOptions train_tags;  // recipe practical, with a ResNet's weights
   TrainClsOptions train_cls;
@@ -55,7 +60,9 @@ struct RunConfiguration {
   // from the first half of the photographs, train_seg_1b from the second.
   TrainSegOptions train_seg_1, train_seg_1b, train_seg_2;
   CrfOptions crf;  // [crf], for both predictions
-  PredictOptions predict_train, masks, predict_val;
+  PredictOptions predict_train, predict_tagged, predict_val;
+  // Of recipe practical: what the second network learns from, and the masks that are the result.
+  ChooseOptions choose_labels, choose_masks;
   RefineOptions refine;
   EvalOptions eval;
 
@@ -70,6 +77,11 @@ struct RunConfiguration {
 // section may not say, names an option that the run itself decides ([train-cls] images), and what
 // cannot be read of list, classes and weights.
 RunConfiguration ReadRunConfiguration(const TomlFile& file, const RunOptions& run);
+// The same with another effort in place of the one that an earlier run had.
+RunConfiguration WithEffort(const TomlFile& file, const RunOptions& run, double effort);
+
+// Joins the stages' folders and inputs anew, for what [run] says now.
+void JoinStages(RunConfiguration& configuration);
 
 // The configuration as TOML, every section with all that the run does not decide by itself: read
 // again it is the same configuration, whatever machine and data.

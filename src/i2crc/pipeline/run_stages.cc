@@ -117,7 +117,9 @@ Stage TrainClsStage(const std::string& name, const TrainClsOptions& options,
                 FilesOf("saliency", options.saliency, ids, ".png", saliency_by)};
           },
           [options](Context& context) { RunTrainCls(options, context); },
-          {}};
+          {},
+          /*is_result=*/false,
+          kTrainingState};
 }
 
 Stage CamStage(const std::string& name, const CamOptions& options, const std::string& network_by,
@@ -163,7 +165,9 @@ Stage TrainSegStage(const std::string& name, const TrainSegOptions& options,
                 FilesOf("labels", options.labels, ids, ".png", labels_by)};
           },
           [options](Context& context) { RunTrainSeg(options, context); },
-          {}};
+          {},
+          /*is_result=*/false,
+          kTrainingState};
 }
 
 Stage PredictStage(const std::string& name, const PredictOptions& options,
@@ -189,6 +193,30 @@ Stage PredictStage(const std::string& name, const PredictOptions& options,
             return inputs;
           },
           [options](Context& context) { RunPredict(options, context); },
+          std::move(score)};
+}
+
+Stage ChooseStage(const std::string& name, const ChooseOptions& options, const ChooseInputsBy& by,
+                  StageScorer score) {
+  return {name,
+          options.out,
+          SettingsOf(options),
+          [options, by] {
+            const auto images = ReadImageList(options.list, ClassNames::ReadOrVoc(options.classes));
+            std::vector<StageInput> inputs = {
+                File("list", options.list),
+                FilesOf("before", options.before, images, ".png", by.before),
+                FilesOf("after", options.after, images, ".png", by.after)};
+            if (IsNone(options.saliency)) return inputs;
+            inputs.push_back(FilesOf("saliency", options.saliency, images, ".png", by.saliency));
+            inputs.push_back(FilesOf("network-before", options.network_before, images,
+                                     "_object.png", by.network_before));
+            inputs.push_back(FilesOf("network-after", options.network_after, images, "_object.png",
+                                     by.network_after));
+            inputs.push_back(AttentionMaps(options.cams, images, by.cams));
+            return inputs;
+          },
+          [options](Context& context) { LogChoice(options, RunChoose(options, context), context); },
           std::move(score)};
 }
 

@@ -7,6 +7,7 @@
 
 #include "i2crc/data/image_list.h"
 #include "i2crc/pipeline/cam_step.h"
+#include "i2crc/pipeline/choose_step.h"
 #include "i2crc/pipeline/eval_step.h"
 #include "i2crc/pipeline/label_step.h"
 #include "i2crc/pipeline/predict_step.h"
@@ -40,8 +41,13 @@ struct PredictInputsBy {
   std::string network;
   std::string cross = "", saliency = "", cams = "";
 };
+struct ChooseInputsBy {
+  std::string before, after, saliency, network_before, network_after, cams;
+};
 Stage PredictStage(const std::string& name, const PredictOptions& options,
                    const PredictInputsBy& by, StageScorer score);
+Stage ChooseStage(const std::string& name, const ChooseOptions& options, const ChooseInputsBy& by,
+                  StageScorer score);
 Stage RefineStage(const RefineOptions& options, StageScorer score);
 // The final score; its folder is that of options.json.
 Stage EvalStage(const EvalOptions& options);

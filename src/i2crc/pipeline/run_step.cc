@@ -34,6 +34,10 @@ StageScorer ScoreOf(const RunConfiguration& c, const fs::path& predictions, cons
   return ScoreAgainstTruth(eval);
 }
 
+// What --clean keeps.
+constexpr std::string_view kResults[] = {"train-tags", "train-seg-2", "masks", "predict-val",
+                                         "eval"};
+
 std::vector<Stage> AllStages(const RunConfiguration& c) {
   const std::string saliency_by = c.saliency.model.empty() ? "" : "saliency";
   const auto score = [&](const fs::path& predictions) {
@@ -54,10 +58,21 @@ std::vector<Stage> AllStages(const RunConfiguration& c) {
                                    .saliency = saliency_by,
                                    .cams = "cam"},
                                   score(c.predict_train.out)));
-    stages.push_back(TrainSegStage("train-seg-2", c.train_seg_2, "predict-train"));
-    stages.push_back(PredictStage(
-        "masks", c.masks, {.network = "train-seg-2", .saliency = saliency_by, .cams = "cam"},
-        score(c.masks.out)));
+    ChooseInputsBy by = {.before = "label",
+                         .after = "predict-train",
+                         .saliency = saliency_by,
+                         .network_before = "predict-train",
+                         .network_after = "predict-train",
+                         .cams = "cam"};
+    stages.push_back(ChooseStage("choose-labels", c.choose_labels, by, score(c.choose_labels.out)));
+    stages.push_back(TrainSegStage("train-seg-2", c.train_seg_2, "choose-labels"));
+    stages.push_back(
+        PredictStage("predict-tagged", c.predict_tagged,
+                     {.network = "train-seg-2", .saliency = saliency_by, .cams = "cam"},
+                     score(c.predict_tagged.out)));
+    by.before = "choose-labels";
+    by.after = by.network_after = "predict-tagged";
+    stages.push_back(ChooseStage("masks", c.choose_masks, by, score(c.choose_masks.out)));
   } else {
     stages.push_back(TrainSegStage("train-seg-1", c.train_seg_1, "label"));
     stages.push_back(PredictStage("predict-train", c.predict_train, {.network = "train-seg-1"},
@@ -70,6 +85,9 @@ std::vector<Stage> AllStages(const RunConfiguration& c) {
                                   ScoreOf(c, c.predict_val.out, {}, c.run.val)));
     if (!c.run.truth.empty()) stages.push_back(EvalStage(c.eval));
   }
+  for (Stage& stage : stages)
+    stage.is_result =
+        std::find(std::begin(kResults), std::end(kResults), stage.name) != std::end(kResults);
   return stages;
 }
 
@@ -126,8 +144,8 @@ void CheckListedImages(const RunConfiguration& c, Context& context) {
 }
 
 void CheckCrf(const RunConfiguration& c) {
-  for (const PredictOptions* predict : {&c.predict_train, &c.masks, &c.predict_val}) {
-    if (!predict->use_crf || (predict == &c.masks && !c.is_practical())) continue;
+  for (const PredictOptions* predict : {&c.predict_train, &c.predict_tagged, &c.predict_val}) {
+    if (!predict->use_crf || (predict == &c.predict_tagged && !c.is_practical())) continue;
     const CrfSettings settings = Resolve(predict->crf);
     const CrfRunner on_this_machine(settings, 1);
     if (settings.labels == CrfLabels::kTags)
@@ -159,9 +177,9 @@ void CheckNetworks(const RunConfiguration& c, const std::vector<Stage>& stages) 
 
 const std::vector<std::string>& StageNames() {
   static const std::vector<std::string> names = {
-      "saliency",    "train-tags",   "train-cls",    "cam",           "label",
-      "train-seg-1", "train-seg-1a", "train-seg-1b", "predict-train", "refine",
-      "train-seg-2", "masks",        "predict-val",  "eval"};
+      "saliency",       "train-tags",   "train-cls",     "cam",           "label",  "train-seg-1",
+      "train-seg-1a",   "train-seg-1b", "predict-train", "choose-labels", "refine", "train-seg-2",
+      "predict-tagged", "masks",        "predict-val",   "eval"};
   return names;
 }
 
@@ -170,12 +188,19 @@ std::vector<Stage> MakeStages(const RunConfiguration& configuration) {
   const size_t first = run.from.empty() ? 0 : StageIndex(run.from, "--from");
   const size_t last = run.to.empty() ? StageNames().size() - 1 : StageIndex(run.to, "--to");
   if (first > last) Fail("--from {} comes after --to {}", run.from, run.to);
+  if (run.clean && !run.to.empty())
+    Fail("--clean is for a run to its end, and --to {} is not there yet", run.to);
   std::vector<Stage> kept;
   std::vector<Stage> stages = AllStages(configuration);
   for (Stage& stage : stages) {
     const size_t index = StageIndex(stage.name, "stage");
     if (index < first && !WasFinished(stage))
       Fail("--from {}: {} was not done to its end yet", run.from, stage.name);
+    if (index < first && WasCleaned(stage))
+      Fail(
+          "--from {}: the files of {} were cleaned away; without --from they are made again where "
+          "they are needed",
+          run.from, stage.name);
     if (index >= first && index <= last) kept.push_back(std::move(stage));
   }
   return kept;
@@ -200,7 +225,9 @@ nlohmann::ordered_json DescribeRun(const RunConfiguration& c) {
   if (c.predict_train.use_crf) add("crf", c.predict_train.crf);
   if (c.is_practical()) {
     add("predict-train", c.predict_train);
-    add("masks", c.masks);
+    add("predict-tagged", c.predict_tagged);
+    add("choose-labels", c.choose_labels);
+    add("masks", c.choose_masks);
   }
   add("predict", c.predict_val);
   if (!c.is_practical()) add("refine", c.refine);
@@ -254,7 +281,11 @@ std::vector<StageOutcome> RunRun(const RunConfiguration& configuration,
   } catch (const spdlog::spdlog_ex& error) {
     Fail("{}: cannot write: {}", (out / "run.log").string(), error.what());
   }
-  return RunStages(stages, out / "metrics.jsonl", context);
+  std::vector<StageOutcome> outcomes = RunStages(stages, out / "metrics.jsonl", context);
+  if (configuration.run.clean)
+    context.log().info("--clean: removed {:.0f} MB",
+                       static_cast<double>(CleanStages(stages)) / 1e6);
+  return outcomes;
 }
 
 }  // namespace i2crc

@@ -30,33 +30,38 @@ std::string ChecksumOfFiles(const StageInput& input) {
   return Checksum(text);
 }
 
-Json ChecksumsOfInputs(const std::vector<StageInput>& inputs) {
-  Json checksums = Json::object();
-  for (const StageInput& input : inputs) checksums[input.name] = ChecksumOfFiles(input);
-  return checksums;
-}
+// What stage.json says.
+struct Record {
+  Json recipe;
+  bool finished = false;
+  bool cleaned = false;  // its files were removed afterwards
+  double seconds = 0;
+  std::vector<std::string> files;  // where finished: what the stage made
+  std::string scored_with;
+};
 
-// What the stage is made of: options and the contents of its inputs.
-Json Recipe(const Stage& stage) {
-  return {{"stage", stage.name},
-          {"options", stage.options},
-          {"inputs", ChecksumsOfInputs(stage.inputs())}};
+using StageSet = std::set<std::string>;
+
+// What the stage is made of: options and the contents of its inputs. What a cleaned stage had made
+// is known from the record of the stage that read it.
+Json Recipe(const Stage& stage, const std::optional<Record>& before, const StageSet& cleaned) {
+  Json known, checksums = Json::object();
+  if (before && before->recipe.is_object()) known = before->recipe.value("inputs", Json());
+  for (const StageInput& input : stage.inputs())
+    checksums[input.name] = cleaned.contains(input.made_by) && known.contains(input.name)
+                                ? known[input.name]
+                                : Json(ChecksumOfFiles(input));
+  return {{"stage", stage.name}, {"options", stage.options}, {"inputs", checksums}};
 }
 
 // What its scores depend on besides.
 std::string ScoredWith(const Stage& stage) {
   if (!stage.scorer.inputs) return "";
-  return Checksum(stage.scorer.options.dump() + ChecksumsOfInputs(stage.scorer.inputs()).dump());
+  Json checksums = Json::object();
+  for (const StageInput& input : stage.scorer.inputs())
+    checksums[input.name] = ChecksumOfFiles(input);
+  return Checksum(stage.scorer.options.dump() + checksums.dump());
 }
-
-// What stage.json says.
-struct Record {
-  Json recipe;
-  bool finished = false;
-  double seconds = 0;
-  std::vector<std::string> files;  // where finished: what the stage made
-  std::string scored_with;
-};
 
 // Files that begin with a dot are those of a write that was cut off.
 bool IsAside(const fs::path& file) { return file.filename().string().starts_with("."); }
@@ -81,6 +86,7 @@ std::optional<Record> ReadRecord(const Stage& stage) {
     Record record;
     record.recipe = json.at("recipe");
     record.finished = json.at("finished");
+    record.cleaned = json.value("cleaned", false);
     record.seconds = json.at("seconds");
     record.files = json.at("files").get<std::vector<std::string>>();
     record.scored_with = json.at("scored_with");
@@ -92,11 +98,10 @@ std::optional<Record> ReadRecord(const Stage& stage) {
 }
 
 void WriteRecord(const Stage& stage, const Record& record) {
-  const Json json = {{"recipe", record.recipe},
-                     {"finished", record.finished},
-                     {"seconds", std::round(record.seconds * 1000) / 1000},
-                     {"scored_with", record.scored_with},
-                     {"files", record.files}};
+  const Json json = {
+      {"recipe", record.recipe},           {"finished", record.finished},
+      {"cleaned", record.cleaned},         {"seconds", std::round(record.seconds * 1000) / 1000},
+      {"scored_with", record.scored_with}, {"files", record.files}};
   WriteFileAtomically(stage.out / kRecord, json.dump(1) + "\n");
 }
 
@@ -117,13 +122,44 @@ std::string Difference(const Json& before, const Json& now) {
   return "made by another version";
 }
 
-StagePlan PlanAgainst(const Stage& stage, const std::optional<Record>& record, const Json& recipe) {
+// cleaned: the stages that may stay so.
+StagePlan PlanAgainst(const Stage& stage, const std::optional<Record>& record, const Json& recipe,
+                      const StageSet& cleaned) {
   if (!record) return {true, false, "not done yet"};
   if (record->recipe != recipe) return {true, false, Difference(record->recipe, recipe)};
   if (!record->finished) return {false, false, "interrupted"};
+  if (record->cleaned)
+    return cleaned.contains(stage.name) ? StagePlan{false, true, "done, and cleaned"}
+                                        : StagePlan{true, false, "cleaned, and needed again"};
   for (const std::string& name : record->files)
     if (!fs::exists(stage.out / name)) return {true, false, name + " is missing"};
   return {false, true, "done"};
+}
+
+// The stages that were cleaned, and those of them whose files nothing needs.
+struct Cleaned {
+  StageSet all, stay;
+};
+
+// Each stage that has to be done takes what it reads of them from those that stay so, and what
+// these read in turn. A stage that is done over for its files alone makes the same again.
+Cleaned FindCleaned(const std::vector<Stage>& stages) {
+  Cleaned cleaned;
+  for (const Stage& stage : stages)
+    if (WasCleaned(stage)) cleaned.all.insert(stage.name);
+  cleaned.stay = cleaned.all;
+  for (bool any_left = true; any_left && !cleaned.stay.empty();) {
+    const size_t before = cleaned.stay.size();
+    for (const Stage& stage : stages) {
+      const std::optional<Record> record = ReadRecord(stage);
+      const Json recipe = Recipe(stage, record, cleaned.all);
+      if (PlanAgainst(stage, record, recipe, cleaned.stay).finished) continue;
+      cleaned.stay.erase(stage.name);
+      for (const StageInput& input : stage.inputs()) cleaned.stay.erase(input.made_by);
+    }
+    any_left = cleaned.stay.size() < before;
+  }
+  return cleaned;
 }
 
 // Out of the way in one move, so that a cut in the middle leaves no half of a stage.
@@ -176,7 +212,8 @@ StageOutcome FinishedBefore(const Stage& stage, Record record, Context& context)
   outcome.skipped = true;
   outcome.seconds = record.seconds;
   const std::string scored_with = ScoredWith(stage);
-  if (record.scored_with == scored_with) {
+  // Of a cleaned stage the scores of before are all that there is.
+  if (record.scored_with == scored_with || record.cleaned) {
     outcome.scores = ReadScores(stage);
     context.log().info("{}: done before, skipped", stage.name);
     return outcome;
@@ -206,11 +243,12 @@ void DoWork(const Stage& stage, Record& record, Context& context) {
   stop();
 }
 
-StageOutcome DoStage(const Stage& stage, const fs::path& metrics, Context& context) {
-  const Json recipe = Recipe(stage);
+StageOutcome DoStage(const Stage& stage, const StageSet& cleaned, const fs::path& metrics,
+                     Context& context) {
   RefuseForeignFiles(stage);
   const std::optional<Record> before = ReadRecord(stage);
-  const StagePlan plan = PlanAgainst(stage, before, recipe);
+  const Json recipe = Recipe(stage, before, cleaned);
+  const StagePlan plan = PlanAgainst(stage, before, recipe, cleaned);
   if (plan.finished) return FinishedBefore(stage, *before, context);
   context.log().info("{}: {}", stage.name, plan.why);
   context.WorkBegins();
@@ -238,7 +276,8 @@ StageOutcome DoStage(const Stage& stage, const fs::path& metrics, Context& conte
 
 StagePlan PlanStage(const Stage& stage) {
   RefuseForeignFiles(stage);
-  return PlanAgainst(stage, ReadRecord(stage), Recipe(stage));
+  const std::optional<Record> record = ReadRecord(stage);
+  return PlanAgainst(stage, record, Recipe(stage, record, {}), {});
 }
 
 void RefuseForeignFiles(const Stage& stage) {
@@ -254,39 +293,78 @@ bool WasFinished(const Stage& stage) {
   return record && record->finished;
 }
 
+bool WasCleaned(const Stage& stage) {
+  const std::optional<Record> record = ReadRecord(stage);
+  return record && record->finished && record->cleaned;
+}
+
 std::vector<StageOutcome> RunStages(const std::vector<Stage>& stages, const fs::path& metrics,
                                     Context& context) {
   std::vector<StageOutcome> outcomes;
+  const StageSet cleaned = FindCleaned(stages).stay;
   for (const Stage& stage : stages) {
     context.CheckInterrupted();
-    outcomes.push_back(DoStage(stage, metrics, context));
+    outcomes.push_back(DoStage(stage, cleaned, metrics, context));
   }
   return outcomes;
 }
 
-std::string DescribePlan(const std::vector<Stage>& stages) {
-  std::string text;
-  std::set<std::string> redone;
+std::vector<PlannedStage> PlanStages(const std::vector<Stage>& stages) {
+  std::vector<PlannedStage> planned;
+  const Cleaned cleaned = FindCleaned(stages);
+  StageSet redone;
   for (const Stage& stage : stages) {
-    std::string state;
+    RefuseForeignFiles(stage);
+    const std::optional<Record> record = ReadRecord(stage);
+    const StagePlan plan =
+        PlanAgainst(stage, record, Recipe(stage, record, cleaned.all), cleaned.stay);
     // What comes out of a stage that will be done over is not known yet.
     const auto inputs = stage.inputs();
     const auto changed = std::find_if(inputs.begin(), inputs.end(), [&](const StageInput& input) {
       return redone.contains(input.made_by);
     });
-    const StagePlan plan = PlanStage(stage);
+    std::string state;
     if (changed != inputs.end() && (plan.finished || plan.why.starts_with("input "))) {
       state = fmt::format("would be done over if {} changes", changed->name);
       redone.insert(stage.name);
     } else if (plan.finished) {
-      state = "done, would be skipped";
+      state = plan.why + ", would be skipped";
     } else {
       state = fmt::format("would be done: {}", plan.why);
       redone.insert(stage.name);
     }
-    text += fmt::format("{:<14} {}\n", stage.name, state);
+    planned.push_back({stage.name, redone.contains(stage.name), state});
   }
-  return text;
+  return planned;
+}
+
+uintmax_t CleanStages(const std::vector<Stage>& stages) {
+  uintmax_t bytes = 0;
+  for (const Stage& stage : stages) {
+    std::optional<Record> record = ReadRecord(stage);
+    if (!record || !record->finished) continue;
+    std::vector<std::string> gone;
+    for (const std::string& name : record->files) {
+      const bool is_report = name.ends_with(".json") || name.ends_with(".jsonl");
+      if (stage.is_result ? name == stage.only_to_go_on : !is_report) gone.push_back(name);
+    }
+    // First the record: cut off in between, nobody takes what is left for the whole.
+    if (stage.is_result) {
+      std::erase(record->files, stage.only_to_go_on);
+    } else {
+      record->cleaned = true;
+    }
+    WriteRecord(stage, *record);
+    for (const std::string& name : gone) {
+      const fs::path file = stage.out / name;
+      if (!fs::exists(file)) continue;
+      bytes += fs::file_size(file);
+      std::error_code failure;
+      fs::remove(file, failure);
+      if (failure) Fail("{}: cannot remove: {}", file.string(), failure.message());
+    }
+  }
+  return bytes;
 }
 
 }  // namespace i2crc

@@ -39,6 +39,8 @@ struct Stage {
   std::function<std::vector<StageInput>()> inputs;
   std::function<void(Context&)> work;
   StageScorer scorer = {};
+  bool is_result = false;          // what the run is for: CleanStages keeps its files
+  std::string only_to_go_on = "";  // a file that is of use only until the stage is finished, or ""
 };
 
 struct StagePlan {
@@ -46,6 +48,13 @@ struct StagePlan {
   bool finished = false;
   std::string why;  // "done", "not done yet", "interrupted", "option lr: 0.01 -> 0.02", "input
                     // images changed"
+};
+
+// What --dry-run says of a stage.
+struct PlannedStage {
+  std::string name;
+  bool may_be_done = false;  // now, or if what a stage before it makes comes out otherwise
+  std::string state;         // in words
 };
 
 struct StageOutcome {
@@ -64,6 +73,9 @@ void RefuseForeignFiles(const Stage& stage);
 // Whether the stage was done to its end once, of whatever options and inputs.
 bool WasFinished(const Stage& stage);
 
+// Whether the stage's files were removed by CleanStages.
+bool WasCleaned(const Stage& stage);
+
 // Does the stages in order, each skipped where it is finished, its files are there, and neither its
 // options nor the contents of its inputs changed. A stage's folder carries stage.json: what it was
 // made of, its files, and that it is finished; scores.json: its scores. A changed stage begins with
@@ -72,7 +84,12 @@ bool WasFinished(const Stage& stage);
 std::vector<StageOutcome> RunStages(const std::vector<Stage>& stages,
                                     const std::filesystem::path& metrics, Context& context);
 
-// For --dry-run: a line a stage, what would be done and why.
-std::string DescribePlan(const std::vector<Stage>& stages);
+// For --dry-run: what would be done and why.
+std::vector<PlannedStage> PlanStages(const std::vector<Stage>& stages);
+
+// Removes the files of finished stages that are no result, but for their reports (.json, .jsonl),
+// and of results what is of no use any more. A cleaned stage still counts as finished as long as no
+// stage that reads its files has to be done over; then it is done again. Returns the bytes removed.
+uintmax_t CleanStages(const std::vector<Stage>& stages);
 
 }  // namespace i2crc

@@ -189,13 +189,57 @@ TEST_F(StageTest, RefusesAFolderOfForeignFilesAndADamagedRecord) {
 }
 
 TEST_F(StageTest, ThePlanSaysWhatFollowsFromAChange) {
-  EXPECT_THAT(DescribePlan({Copy()}), HasSubstr("would be done: not done yet"));
+  EXPECT_EQ(PlanStages({Copy()})[0].state, "would be done: not done yet");
   Run();
   WriteBytes(input_, "other");
-  const std::string plan = DescribePlan({Copy(), Twice()});
-  EXPECT_THAT(plan, HasSubstr("copy           would be done: input input changed"));
-  EXPECT_THAT(plan, HasSubstr("twice          would be done over if copy changes"));
+  const auto plan = PlanStages({Copy(), Twice()});
+  EXPECT_EQ(plan[0].state, "would be done: input input changed");
+  EXPECT_EQ(plan[1].state, "would be done over if copy changes");
+  EXPECT_TRUE(plan[0].may_be_done && plan[1].may_be_done);
   EXPECT_EQ(copied_, 1);
+}
+
+// The results are what a run is for; `copy` is made again only where `twice` has to be.
+TEST_F(StageTest, WhatIsCleanedIsMissedOnlyWhereItIsNeeded) {
+  const auto stages = [this] {
+    Stage result = Twice();
+    result.is_result = true;
+    result.only_to_go_on = "state";
+    return std::vector<Stage>{Copy(), result};
+  };
+  Run();
+  WriteBytes(dir_ / "run/copy/report.json", "{}");
+  EXPECT_EQ(CleanStages(stages()), 2);
+  EXPECT_FALSE(fs::exists(dir_ / "run/copy/out"));
+  EXPECT_EQ(ReadBytes(dir_ / "run/twice/out"), "inin");
+  EXPECT_EQ(PlanStages(stages())[0].state, "done, and cleaned, would be skipped");
+  EXPECT_EQ(Run()[0].scores->at("mean_iou"), 0.25);
+  EXPECT_EQ(copied_, 1);
+  EXPECT_EQ(doubled_, 1);
+
+  fs::remove(dir_ / "run/twice/out");
+  EXPECT_EQ(PlanStages(stages())[0].state, "would be done: cleaned, and needed again");
+  Run();
+  EXPECT_EQ(copied_, 2);
+  EXPECT_EQ(doubled_, 2);
+  EXPECT_EQ(ReadBytes(dir_ / "run/twice/out"), "inin");
+
+  // An option of its own, or an input of the user's, does it over as ever.
+  CleanStages(stages());
+  WriteBytes(input_, "new");
+  Run();
+  EXPECT_EQ(ReadBytes(dir_ / "run/twice/out"), "newnew");
+}
+
+TEST_F(StageTest, OfAResultOnlyWhatWentOnWithItIsCleaned) {
+  Stage result = Copy();
+  result.is_result = true;
+  result.only_to_go_on = "state";
+  before_copy_ = [this] { WriteBytes(dir_ / "run/copy/state", "half"); };
+  Run();
+  EXPECT_EQ(CleanStages({result}), 4);
+  EXPECT_FALSE(fs::exists(dir_ / "run/copy/state"));
+  EXPECT_EQ(Why(), "done");
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ constexpr const char* kMomentumPrefix = "momentum/";
 constexpr const char* kAveragePrefix = "average/";
 constexpr uint64_t kDropoutStream = 0x64726f70;  // "drop"
 
-fs::path StatePath(const fs::path& out) { return out / "training-state.safetensors"; }
+fs::path StatePath(const fs::path& out) { return out / kTrainingState; }
 fs::path CheckpointPath(const fs::path& out) { return out / "checkpoint.safetensors"; }
 
 double Seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }

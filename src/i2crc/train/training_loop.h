@@ -72,6 +72,8 @@ struct TrainingResult {
   double last_loss = 0;    // mean over the last tenth of the steps of this call
 };
 
+inline constexpr const char* kTrainingState = "training-state.safetensors";
+
 // Trains from OUT/training-state.safetensors where it is there, else from the network's present
 // state, and leaves
 //   OUT/checkpoint.safetensors       the trained network (nn/checkpoint.h)
