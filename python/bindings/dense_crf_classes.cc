@@ -41,6 +41,18 @@ crf::Normalization NormalizationOf(const py::object& type) {
   }
 }
 
+// pydensecrf's ConstUnary: energies that are handed over as an object. Its shape is checked where
+// it is set.
+class ConstUnary {
+ public:
+  explicit ConstUnary(const py::object& u)
+      : energy_(ArrayOf(u, "u", py::dtype::of<float>(), {-1, -1}).attr("copy")()) {}
+  const py::object& energy() const { return energy_; }
+
+ private:
+  py::object energy_;
+};
+
 // pydensecrf's DenseCRF: any number of terms, the unary set at any time and again, every inference
 // from the unary on, which is 0 until it is set.
 class PointsCrf {
@@ -60,6 +72,8 @@ class PointsCrf {
       has_unary_ = true;
     });
   }
+
+  void SetUnary(const ConstUnary& u) { SetUnaryEnergy(u.energy(), py::none()); }
 
   void AddPairwiseEnergy(const py::object& features, const py::object& compat,
                          const py::object& kernel, const py::object& normalization) {
@@ -214,10 +228,15 @@ void AddDenseCrfClasses(py::module_& module) {
   module.attr("NORMALIZE_AFTER") = int{kAfter};
   module.attr("NORMALIZE_SYMMETRIC") = int{kSymmetric};
 
+  py::class_<ConstUnary>(module, "ConstUnary", "Energies for setUnary.")
+      .def(py::init<const py::object&>(), "u"_a,
+           "u: float32 [nlabels, nvar], C-contiguous, copied; +inf: a label that cannot be.");
+
   py::class_<PointsCrf>(module, "DenseCRF", "Dense CRF over nvar points without a grid.")
       .def(py::init<const py::object&, const py::object&>(), "nvar"_a, "nlabels"_a)
       .def("setUnaryEnergy", &PointsCrf::SetUnaryEnergy, "u"_a, "f"_a = py::none(),
            "u: float32 [nlabels, nvar], C-contiguous; +inf: a label that cannot be.")
+      .def("setUnary", &PointsCrf::SetUnary, "u"_a, "u: a ConstUnary.")
       .def("addPairwiseEnergy", &PointsCrf::AddPairwiseEnergy, "features"_a, "compat"_a,
            "kernel"_a = int{kDiagKernel}, "normalization"_a = int{kSymmetric},
            "features: float32 [dims, nvar], each divided by its sigma. compat: a number w "

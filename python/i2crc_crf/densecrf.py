@@ -9,6 +9,7 @@ from ._core import (
     NORMALIZE_AFTER,
     NORMALIZE_BEFORE,
     NORMALIZE_SYMMETRIC,
+    ConstUnary,
     DenseCRF,
     DenseCRF2D,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "NORMALIZE_AFTER",
     "NORMALIZE_BEFORE",
     "NORMALIZE_SYMMETRIC",
+    "ConstUnary",
     "DenseCRF",
     "DenseCRF2D",
 ]

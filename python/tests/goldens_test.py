@@ -158,6 +158,29 @@ class Options(unittest.TestCase):
                 np.testing.assert_allclose(values, expected, rtol=1e-6)
 
 
+class Features(unittest.TestCase):
+    """Volumes, grey images and fine sigmas by the helper functions."""
+
+    def test_marginals(self):
+        arrays, metadata = read_safetensors(shared("goldens/dense_crf_features.safetensors"))
+        self.assertEqual(len(metadata), 9)
+        for name, text in metadata.items():
+            with self.subTest(name):
+                case = json.loads(text)
+                if "image" in case:
+                    features = utils.create_pairwise_bilateral(
+                        case["sdims"], case["schan"], arrays[case["image"]], case["chdim"]
+                    )
+                else:
+                    features = utils.create_pairwise_gaussian(case["sdims"], case["shape"])
+                np.testing.assert_array_equal(features, arrays[f"{name}.features"])
+                crf = dcrf.DenseCRF(features.shape[1], case["labels"])
+                crf.setUnary(dcrf.ConstUnary(arrays[f"{name}.unary"]))
+                crf.addPairwiseEnergy(features, case["compat"])
+                marginals = np.array(crf.inference(case["iterations"]))
+                self.assertLess(np.abs(marginals - arrays[name]).max(), 1e-5)
+
+
 class Excerpt(unittest.TestCase):
     def test_line(self):
         """line.npz: a line of 200 variables with five labels, and pydensecrf's marginals."""

@@ -133,6 +133,18 @@ class Inference(unittest.TestCase):
         crf.setUnaryEnergy(self.unary)
         np.testing.assert_array_equal(crf.inference(4), made_crf(self.unary).inference(4))
 
+    def test_a_unary_may_be_an_object(self):
+        crf = made_crf()
+        given = self.unary.copy()
+        unary = dcrf.ConstUnary(given)
+        given[:] = 0
+        crf.setUnary(unary)
+        np.testing.assert_array_equal(crf.inference(4), made_crf(self.unary).inference(4))
+        with self.assertRaisesRegex(ValueError, "u: expected float32"):
+            dcrf.ConstUnary(self.unary.astype(np.float64))
+        with self.assertRaisesRegex(ValueError, "u: expected float32"):
+            crf.setUnary(dcrf.ConstUnary(self.unary[:, :5].copy()))
+
     def test_the_caller_keeps_his_arrays(self):
         image = made_image(HEIGHT, WIDTH)
         unary, features = self.unary.copy(), np.ones((1, HEIGHT * WIDTH), np.float32)

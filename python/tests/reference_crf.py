@@ -46,7 +46,9 @@ def _simplex(features):
     """Rounded coordinates and ranks [d + 1, N], barycentric weights [d + 1, N]."""
     dims, points = features.shape
     j = np.arange(dims)
-    scale = (dims + 1) * np.sqrt(2 / 3) / np.sqrt((j + 1) * (j + 2))
+    # The side is rounded before it is used, as pydensecrf does it.
+    side = np.float64(np.float32((dims + 1) * np.sqrt(2 / 3)))
+    scale = 1 / np.sqrt((j + 1) * (j + 2)) * side
     scaled = features * scale.astype(np.float32)[:, None]
     elevated = np.empty((dims + 1, points), np.float32)
     total = np.zeros(points, np.float32)

@@ -8,7 +8,7 @@ import unittest
 
 import numpy as np
 
-_TYPES = {"U8": np.uint8, "I32": np.int32, "F16": np.float16, "F32": np.float32}
+_TYPES = {"U8": np.uint8, "I32": np.int32, "F16": np.float16, "F32": np.float32, "F64": np.float64}
 
 
 def shared(relative):

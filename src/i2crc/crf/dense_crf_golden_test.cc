@@ -12,6 +12,7 @@
 
 #include "i2crc/crf/dense_crf.h"
 #include "i2crc/crf/test_problem.h"
+#include "i2crc/crf/unary.h"
 #include "support/golden_file.h"
 #include "support/test_dirs.h"
 
@@ -28,6 +29,9 @@ using i2crc::testing::SharedPath;
 
 constexpr double kPhotographTolerance = 0.002;
 constexpr double kMarginalTolerance = 1e-3;
+constexpr double kFeatureTolerance = 1e-5;
+// With 24 bits between the passes, which few labels have only where they are asked for.
+constexpr double kPackedFeatureTolerance = 5e-5;
 constexpr double kDivergenceTolerance = 1e-5;  // relative
 constexpr double kHelperTolerance = 1e-6;      // relative
 
@@ -72,6 +76,24 @@ void AddTerm(DenseCrf& crf, const GoldenFile& golden, const Json& term) {
   EXPECT_EQ(kind, "bilateral");
   crf.AddBilateral(xy[0], xy[1], term.at("sigma_rgb").get<std::array<float, 3>>(),
                    golden.at("image").U8(), compatibility, normalization);
+}
+
+// What the helper functions make of a case: positions, and of `image` its channels in front.
+std::vector<float> FeaturesOf(const GoldenFile& golden, const Json& json) {
+  const auto sigma = json.at("sdims").get<std::vector<double>>();
+  if (!json.contains("image"))
+    return GaussianFeatures(sigma, json.at("shape").get<std::vector<int64_t>>());
+  const GoldenTensor& image = golden.at(json.at("image"));
+  const std::vector<double> values = image.Values();
+  const auto sigma_channels = json.at("schan").get<std::vector<double>>();
+  const size_t channels = sigma_channels.size(), points = values.size() / channels;
+  std::vector<int64_t> shape(image.shape.begin(), image.shape.end());
+  if (json.at("chdim") != -1) shape.pop_back();
+  std::vector<float> planes(values.size());
+  for (size_t p = 0; p < points; ++p)
+    for (size_t c = 0; c < channels; ++c)
+      planes[c * points + p] = static_cast<float>(values[p * channels + c]);
+  return BilateralFeatures(sigma, sigma_channels, shape, planes);
 }
 
 class DenseCrfGoldens : public ::testing::TestWithParam<CrfVariant> {
@@ -171,6 +193,28 @@ TEST_P(DenseCrfGoldens, Options) {
   }
   EXPECT_EQ(cases, 9);
   EXPECT_EQ(divergences, 2);
+}
+
+// The helpers' features, equal to the last bit, and what follows from them.
+TEST_P(DenseCrfGoldens, FeaturesOnAGrid) {
+  I2CRC_NEEDS_SHARED("goldens/dense_crf_features.safetensors");
+  const GoldenFile golden(SharedPath("goldens/dense_crf_features.safetensors"));
+  DenseCrf crf = Crf();
+  EXPECT_EQ(golden.metadata().size(), 9u);
+  for (const auto& [name, text] : golden.metadata()) {
+    const Json json = Json::parse(text);
+    const GoldenTensor& expected = golden.at(name + ".features");
+    const std::vector<float> features = FeaturesOf(golden, json);
+    EXPECT_EQ(features, expected.Floats()) << name;
+    ResetTo(crf, golden.at(name + ".unary"));
+    crf.SetUnary(golden.at(name + ".unary").Floats());
+    crf.AddFeatures(features, static_cast<int>(expected.shape.at(0)),
+                    CompatibilityOf(json.at("compat")), NormalizationOf(json.at("normalization")));
+    crf.Infer(json.at("iterations"));
+    ExpectMarginals(
+        name, crf, golden.at(name),
+        GetParam().precision == Precision::kPacked ? kPackedFeatureTolerance : kFeatureTolerance);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, DenseCrfGoldens, ::testing::ValuesIn(i2crc::testing::CrfVariants()),

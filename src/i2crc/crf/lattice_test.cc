@@ -16,6 +16,7 @@
 
 #include "i2crc/crf/kernels.h"
 #include "i2crc/crf/reference_lattice.h"
+#include "i2crc/crf/simplex_source.h"
 #include "i2crc/crf/test_problem.h"
 #include "i2crc/crf/thread_team.h"
 
@@ -179,6 +180,15 @@ TEST_P(LatticeOfEachSet, IsTheSameForAll) {
 
 INSTANTIATE_TEST_SUITE_P(All, LatticeOfEachSet, ::testing::ValuesIn(AvailableInstructionSets()),
                          [](const auto& test) { return std::string(NameOf(test.param)); });
+
+// Computed with numpy: float32(1 / sqrt((j + 1)(j + 2)) * float64(float32(sqrt(2 / 3) * (d + 1)))).
+TEST(Lattice, EmbedsWithTheFieldsRounding) {
+  EXPECT_EQ(EmbeddingScale(0, 2), 0x1.bb67b0p+0F);
+  EXPECT_EQ(EmbeddingScale(0, 3), 0x1.279a76p+1F);
+  EXPECT_EQ(EmbeddingScale(2, 3), 0x1.e2b7e0p-1F);
+  EXPECT_EQ(EmbeddingScale(0, 4), 0x1.718110p+1F);
+  EXPECT_EQ(EmbeddingScale(4, 5), 0x1.c9f25ep-1F);
+}
 
 TEST(Lattice, Normalizes) {
   for (const auto normalization : {Normalization::kNone, Normalization::kBefore,

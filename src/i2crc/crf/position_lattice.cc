@@ -9,6 +9,8 @@
 #include <optional>
 #include <span>
 
+#include "i2crc/crf/simplex_source.h"
+
 namespace i2crc::crf {
 namespace {
 
@@ -48,9 +50,7 @@ struct Simplices {
 Simplices ComputeSimplices(const Kernels& kernels, const PointOrder& order, float sigma_x,
                            float sigma_y) {
   constexpr size_t kLanes = kLanePoints;
-  const double side = 3 * std::sqrt(2.0 / 3.0);
-  const std::array<float, 2> scale = {static_cast<float>(side / std::sqrt(2.0)),
-                                      static_cast<float>(side / std::sqrt(6.0))};
+  const std::array<float, 2> scale = {EmbeddingScale(0, 2), EmbeddingScale(1, 2)};
   std::array<float, 2 * kLanes> features;
   std::array<int32_t, 2 * kLanes> cells;
   std::array<int32_t, 3 * kLanes> ranks;

@@ -60,7 +60,9 @@ class ReferenceLattice {
     std::vector<float> elevated(corners());
     float sum = 0;
     for (int j = dims_; j >= 1; --j) {
-      const double scale = (dims_ + 1) * std::sqrt(2.0 / 3.0) / std::sqrt(j * (j + 1.0));
+      // The side is rounded before it is used, as in the field's implementation.
+      const float side = static_cast<float>((dims_ + 1) * std::sqrt(2.0 / 3.0));
+      const double scale = 1 / std::sqrt(j * (j + 1.0)) * side;
       const float c = point[static_cast<size_t>(j - 1)] * static_cast<float>(scale);
       elevated[static_cast<size_t>(j)] = sum - static_cast<float>(j) * c;
       sum += c;

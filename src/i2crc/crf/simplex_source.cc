@@ -5,6 +5,12 @@
 
 namespace i2crc::crf {
 
+float EmbeddingScale(int axis, int dims) {
+  const auto side = static_cast<float>(std::sqrt(2.0 / 3.0) * (dims + 1));
+  const double next = axis + 1.0;
+  return static_cast<float>(1 / std::sqrt(next * (next + 1)) * double{side});
+}
+
 SimplexSource::SimplexSource(const Kernels& kernels, const float* features, int dims,
                              int64_t points)
     : kernels_(kernels),
@@ -14,10 +20,8 @@ SimplexSource::SimplexSource(const Kernels& kernels, const float* features, int 
       scale_{},
       tail_{} {
   const auto d = static_cast<size_t>(dims);
-  const double side = std::sqrt(2.0 / 3.0) * (dims + 1);
-  for (size_t j = 0; j < d; ++j)
-    scale_[j] = static_cast<float>(
-        side / std::sqrt((static_cast<double>(j) + 1) * (static_cast<double>(j) + 2)));
+  for (int axis = 0; axis < dims; ++axis)
+    scale_[static_cast<size_t>(axis)] = EmbeddingScale(axis, dims);
   const size_t last = blocks() - 1;
   for (size_t i = 0; i < d; ++i)
     for (size_t lane = 0; lane < kLanePoints; ++lane)

@@ -11,6 +11,11 @@
 
 namespace i2crc::crf {
 
+// What feature `axis` (from 0) of `dims` is multiplied with before it is laid on the lattice,
+// rounded where the field's implementation rounds: features on a grid lie on the borders of
+// simplices, and the last bit says to which of two they belong.
+float EmbeddingScale(int axis, int dims);
+
 // Computes the simplices of points, in blocks of kLanePoints. The last block is filled up with its
 // last point, which changes no bound.
 class SimplexSource {

@@ -128,15 +128,15 @@ std::vector<float> BilateralFeatures(std::span<const double> sigma,
   for (size_t axis = 0; axis < shape.size() && points > 0; ++axis) {
     inner /= shape[axis];
     for (int64_t i = 0; i < points; ++i) {
-      const auto index = static_cast<double>(i / inner % shape[axis]);
-      features.push_back(static_cast<float>(index / sigma[axis]));
+      const auto index = static_cast<float>(i / inner % shape[axis]);
+      features.push_back(index / static_cast<float>(sigma[axis]));
     }
   }
   const auto size = static_cast<size_t>(points);
   for (size_t c = 0; c < sigma_channels.size(); ++c) {
     for (const float value : channels.subspan(c * size, size)) {
       if (!std::isfinite(value)) Bad("channels", "must be finite");
-      features.push_back(static_cast<float>(double{value} / sigma_channels[c]));
+      features.push_back(value / static_cast<float>(sigma_channels[c]));
     }
   }
   return features;
