@@ -21,6 +21,10 @@ ImageU8 ResizeOpenCvNearest(const ImageU8& image, int height, int width);
 // OpenCV's INTER_LINEAR on float: no antialiasing, half-pixel centres, edges clamped.
 ImageF32 ResizeOpenCvBilinear(const ImageF32& image, int height, int width);
 
+// OpenCV's INTER_LINEAR on 8 bit: the same places, fixed point with 11 bits, cut to 4 bits of
+// fraction between the two passes and to 2 in each row's share.
+ImageU8 ResizeOpenCvBilinear(const ImageU8& image, int height, int width);
+
 // OpenCV's INTER_CUBIC on 8 bit: fixed point with 11 bits, A = −0.75.
 ImageU8 ResizeOpenCvCubic(const ImageU8& image, int height, int width);
 

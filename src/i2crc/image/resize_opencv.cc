@@ -50,6 +50,42 @@ std::vector<LinearTap> LinearTaps(int source, int target) {
   return taps;
 }
 
+// The same for 8 bit: both weights in units of 2⁻¹¹, each rounded for itself.
+struct FixedTap {
+  int low;
+  int high;
+  int low_weight;
+  int high_weight;
+};
+
+// Outside of the nodes the outermost stands alone across; down it is taken twice, with both
+// weights, which is rounded otherwise.
+std::vector<FixedTap> FixedTaps(int source, int target, bool across) {
+  constexpr float kOne = 2048.0F;
+  const double scale = 1.0 / (static_cast<double>(target) / source);
+  std::vector<FixedTap> taps;
+  for (int i = 0; i < target; ++i) {
+    const float f = static_cast<float>((i + 0.5) * scale - 0.5);
+    const int low = static_cast<int>(std::floor(f));
+    const bool is_outside = low < 0 || low >= source - 1;
+    const float weight = across && is_outside ? 0.0F : f - static_cast<float>(low);
+    taps.push_back({std::clamp(low, 0, source - 1), std::clamp(low + 1, 0, source - 1),
+                    static_cast<int>(std::nearbyint((1.0F - weight) * kOne)),
+                    static_cast<int>(std::nearbyint(weight * kOne))});
+  }
+  return taps;
+}
+
+// One row across, in units of 2⁻¹¹, of which 4 bits are cut: below 2¹⁵.
+void FixedRow(const std::vector<FixedTap>& taps, int channels, const uint8_t* from, int32_t* to) {
+  for (const FixedTap& tap : taps) {
+    const uint8_t* low = from + static_cast<ptrdiff_t>(tap.low) * channels;
+    const uint8_t* high = from + static_cast<ptrdiff_t>(tap.high) * channels;
+    for (int c = 0; c < channels; ++c)
+      *to++ = (low[c] * tap.low_weight + high[c] * tap.high_weight) >> 4;
+  }
+}
+
 constexpr int kCubicBits = 11;
 constexpr int kCubicHalf = 1 << (2 * kCubicBits - 1);
 
@@ -144,6 +180,35 @@ ImageF32 ResizeOpenCvBilinear(const ImageF32& image, int height, int width) {
     float* to = out.row(y);
     const float weight = tap.weight;
     for (size_t i = 0; i < values; ++i) to[i] = low[i] * (1.0F - weight) + high[i] * weight;
+  }
+  return out;
+}
+
+ImageU8 ResizeOpenCvBilinear(const ImageU8& image, int height, int width) {
+  EnsureSizes(image, height, width);
+  const std::vector<FixedTap> xs = FixedTaps(image.width(), width, true);
+  const std::vector<FixedTap> ys = FixedTaps(image.height(), height, false);
+  Image<int32_t> rows(2, width, image.channels());
+  std::array<int, 2> held = {-1, -1};
+  const auto row = [&](int y) {
+    const int slot = y & 1;
+    if (held[static_cast<size_t>(slot)] != y)
+      FixedRow(xs, image.channels(), image.row(y), rows.row(slot));
+    held[static_cast<size_t>(slot)] = y;
+    return rows.row(slot);
+  };
+  ImageU8 out(height, width, image.channels());
+  const size_t values = static_cast<size_t>(width) * static_cast<size_t>(image.channels());
+  for (int y = 0; y < height; ++y) {
+    const FixedTap& tap = ys[static_cast<size_t>(y)];
+    const int32_t* low = row(tap.low);
+    const int32_t* high = row(tap.high);
+    uint8_t* to = out.row(y);
+    for (size_t i = 0; i < values; ++i) {
+      const int32_t sum =
+          ((low[i] * tap.low_weight) >> 16) + ((high[i] * tap.high_weight) >> 16) + 2;
+      to[i] = static_cast<uint8_t>(std::min(sum >> 2, 255));
+    }
   }
   return out;
 }

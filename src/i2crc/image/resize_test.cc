@@ -210,6 +210,39 @@ double NaiveBilinear(const ImageF32& image, int height, int width, int y, int x,
   return sum;
 }
 
+// OpenCV's two weights of 2048 for a place between nodes; across, a place outside of the nodes is
+// moved to the outermost one.
+Weighted FixedWeights(int i, int source, int target, bool across) {
+  const double scale = 1.0 / (static_cast<double>(target) / source);
+  float f = static_cast<float>((i + 0.5) * scale - 0.5);
+  if (across) f = std::clamp(f, 0.0F, static_cast<float>(source - 1));
+  const float low = std::floor(f);
+  Weighted out;
+  for (const int k : {0, 1})
+    out.index.push_back(std::clamp(static_cast<int>(low) + k, 0, source - 1));
+  out.weight = {std::lrint((1 - (f - low)) * 2048), std::lrint((f - low) * 2048)};
+  return out;
+}
+
+ImageU8 NaiveFixedBilinear(const ImageU8& image, int height, int width) {
+  ImageU8 out(height, width, image.channels());
+  for (int y = 0; y < height; ++y)
+    for (int x = 0; x < width; ++x)
+      for (int c = 0; c < image.channels(); ++c) {
+        const Weighted v = FixedWeights(y, image.height(), height, false);
+        const Weighted h = FixedWeights(x, image.width(), width, true);
+        int64_t quarters = 2;  // rounds
+        for (size_t j = 0; j < 2; ++j) {
+          int64_t across = 0;
+          for (size_t k = 0; k < 2; ++k)
+            across += h.weight[k] * image.at(v.index[j], h.index[k], c);
+          quarters += v.weight[j] * (across >> 4) >> 16;
+        }
+        out.at(y, x, c) = static_cast<uint8_t>(quarters >> 2);
+      }
+  return out;
+}
+
 // Source height and width, target height and width, channels.
 class ResizeSizes : public ::testing::TestWithParam<std::tuple<int, int, int, int, int>> {
  protected:
@@ -230,6 +263,11 @@ TEST_P(ResizeSizes, PillowBilinearEqualsTheSlowForm) {
 
 TEST_P(ResizeSizes, OpenCvCubicEqualsTheSlowForm) {
   EXPECT_TRUE(ResizeOpenCvCubic(image_, height_, width_) == NaiveCubic(image_, height_, width_));
+}
+
+TEST_P(ResizeSizes, OpenCvBilinearOn8BitEqualsTheSlowForm) {
+  EXPECT_TRUE(ResizeOpenCvBilinear(image_, height_, width_) ==
+              NaiveFixedBilinear(image_, height_, width_));
 }
 
 TEST_P(ResizeSizes, OpenCvBilinearIsNearTheSlowForm) {
@@ -281,6 +319,7 @@ TEST(Resize, SameSizeChangesNothing) {
   EXPECT_TRUE(ResizePillowNearest(image, 13, 7) == image);
   EXPECT_TRUE(ResizeOpenCvNearest(image, 13, 7) == image);
   EXPECT_TRUE(ResizeOpenCvCubic(image, 13, 7) == image);
+  EXPECT_TRUE(ResizeOpenCvBilinear(image, 13, 7) == image);
   EXPECT_TRUE(ResizeOpenCvBilinear(ToFloat(image), 13, 7) == ToFloat(image));
 }
 
@@ -288,6 +327,8 @@ TEST(Resize, FlatStaysFlat) {
   for (const int value : {0, 1, 127, 254, 255}) {
     const ImageU8 flat(37, 53, 3, static_cast<uint8_t>(value));
     EXPECT_TRUE(ResizePillowBilinear(flat, 11, 90) ==
+                ImageU8(11, 90, 3, static_cast<uint8_t>(value)));
+    EXPECT_TRUE(ResizeOpenCvBilinear(flat, 11, 90) ==
                 ImageU8(11, 90, 3, static_cast<uint8_t>(value)));
     EXPECT_TRUE(ResizeOpenCvCubic(flat, 11, 90) == ImageU8(11, 90, 3, static_cast<uint8_t>(value)));
   }
@@ -298,6 +339,7 @@ TEST(Resize, EmptyImagesAndTargetsAreOurBug) {
   EXPECT_THROW(ResizePillowNearest(ImageU8(2, 2, 1), 0, 4), InternalError);
   EXPECT_THROW(ResizeOpenCvNearest(ImageU8(2, 2, 1), 4, 0), InternalError);
   EXPECT_THROW(ResizeOpenCvBilinear(ImageF32(), 4, 4), InternalError);
+  EXPECT_THROW(ResizeOpenCvBilinear(ImageU8(), 4, 4), InternalError);
   EXPECT_THROW(ResizeOpenCvCubic(ImageU8(2, 2, 1), -1, 4), InternalError);
 }
 
