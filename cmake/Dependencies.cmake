@@ -19,7 +19,7 @@ if(I2CRC_BENCH)
 endif()
 
 if(I2CRC_TORCH)
-  find_package(OpenCV REQUIRED COMPONENTS core imgproc dnn)
+  find_package(OpenCV REQUIRED COMPONENTS core dnn)
   find_package(Torch REQUIRED)
   # As system headers, so that our warnings do not look into them.
   add_library(i2crc_libtorch INTERFACE)

@@ -9,10 +9,10 @@
 #include <opencv2/core.hpp>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/dnn.hpp>
-#include <opencv2/imgproc.hpp>
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/error.h"
+#include "i2crc/image/resize.h"
 #include "i2crc/saliency/onnx_summary.h"
 
 namespace fs = std::filesystem;
@@ -64,12 +64,6 @@ auto WithOpenCv(const std::string& name, const char* what, Work&& work) {
   } catch (const std::out_of_range& error) {
     Fail("{}: {}: {}", name, what, OneLine(error.what()));
   }
-}
-
-// OpenCV's constructors take no const data, although nothing is written to.
-cv::Mat View(const ImageU8& rgb) {
-  return cv::Mat(rgb.height(), rgb.width(), CV_8UC(rgb.channels()),
-                 const_cast<uint8_t*>(rgb.data()));
 }
 
 [[noreturn]] void FailInput(const std::string& file, const OnnxValue& input) {
@@ -133,10 +127,9 @@ std::vector<float> DetectorInput(const ImageU8& rgb, int height, int width,
                                  const DetectorPreset& preset) {
   ENSURE(!rgb.empty() && rgb.channels() == 3, "a detector takes RGB");
   ENSURE(height > 0 && width > 0, "input of {}x{}", width, height);
-  cv::Mat resized;
-  cv::resize(View(rgb), resized, cv::Size(width, height), 0, 0, cv::INTER_LINEAR);
-  const size_t plane = static_cast<size_t>(height) * static_cast<size_t>(width);
-  const std::span<const uint8_t> pixels(resized.ptr<uint8_t>(), 3 * plane);
+  const ImageU8 resized = ResizeOpenCvBilinear(rgb, height, width);
+  const size_t plane = resized.pixels();
+  const std::vector<uint8_t>& pixels = resized.values();
   const int maximum = *std::max_element(pixels.begin(), pixels.end());
   const double divisor = preset.divide_by_maximum ? std::max(1, maximum) : 255;
 
@@ -165,15 +158,14 @@ ImageU8 SaliencyFromOutput(std::span<const float> output, int rows, int columns,
   ImageU8 map(height, width, 1);
   if (low == high) return map;
 
-  cv::Mat stretched(rows, columns, CV_32F);
-  const std::span<float> to(stretched.ptr<float>(), output.size());
+  ImageF32 stretched(rows, columns, 1);
   for (size_t i = 0; i < output.size(); ++i)
-    to[i] = static_cast<float>((output[i] - low) / (high - low));
-  cv::Mat enlarged;
-  cv::resize(stretched, enlarged, cv::Size(width, height), 0, 0, cv::INTER_LINEAR);
-  cv::Mat target = View(map);
-  enlarged.convertTo(target, CV_8U, 255);
-  ENSURE(target.data == map.data(), "OpenCV wrote the map elsewhere");
+    stretched.values()[i] = static_cast<float>((output[i] - low) / (high - low));
+  const ImageF32 enlarged = ResizeOpenCvBilinear(stretched, height, width);
+  std::transform(enlarged.values().begin(), enlarged.values().end(), map.values().begin(),
+                 [](float value) {
+                   return static_cast<uint8_t>(std::clamp(std::nearbyint(value * 255), 0.F, 255.F));
+                 });
   return map;
 }
 
@@ -241,9 +233,7 @@ int SaliencyDetector::input_height() const { return impl_->height; }
 int SaliencyDetector::input_width() const { return impl_->width; }
 
 std::vector<float> SaliencyDetector::Input(const ImageU8& rgb) const {
-  return WithOpenCv(impl_->file, "OpenCV cannot resize the photograph", [&] {
-    return DetectorInput(rgb, impl_->height, impl_->width, *impl_->preset);
-  });
+  return DetectorInput(rgb, impl_->height, impl_->width, *impl_->preset);
 }
 
 ImageU8 SaliencyDetector::Detect(const std::vector<float>& input, int height, int width,

@@ -28,13 +28,13 @@ std::span<const DetectorPreset> DetectorPresets();
 const DetectorPreset& FindDetectorPreset(const std::string& name);
 
 // A photograph as a detector takes it, f32 [3, height, width]: resized without keeping its shape
-// (OpenCV's INTER_LINEAR on 8 bit, no antialiasing), then normalised. A black photograph stays 0
+// (ResizeOpenCvBilinear on 8 bit: no antialiasing), then normalised. A black photograph stays 0
 // before mean and standard deviation.
 std::vector<float> DetectorInput(const ImageU8& rgb, int height, int width,
                                  const DetectorPreset& preset);
 
 // A detector's output [rows, columns] as an 8-bit map of the photograph's size: stretched so that
-// its smallest value is 0 and its largest 1, resized as float (OpenCV's INTER_LINEAR), times 255,
+// its smallest value is 0 and its largest 1, resized as float (ResizeOpenCvBilinear), times 255,
 // rounded to nearest. An output that is the same everywhere shows nothing salient and gives 0.
 // Throws Error "name: cause" where a value is not finite.
 ImageU8 SaliencyFromOutput(std::span<const float> output, int rows, int columns, int height,

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <opencv2/core/version.hpp>
 
 #include "i2crc/core/error.h"
 #include "i2crc/image/image_file.h"
@@ -314,8 +315,11 @@ TEST(DetectorOnPhotographs, MapsAreThoseOfTheReference) {
     agreement.Add(detector.Detect(detector.Input(rgb), rgb.height(), rgb.width(), id),
                   ReadGrey(folder / "Saliency" / (id + ".png")));
   }
+  // The reference ran OpenCV 4.6. The convolutions of 4.7 and later add up in another order:
+  // outputs 1.3e-4 off, and 0.99976 of the pixels equal with 4.10.
+  const double equal = CV_VERSION_MAJOR == 4 && CV_VERSION_MINOR < 7 ? 0.9999 : 0.9995;
   EXPECT_LE(agreement.largest, 1);
-  EXPECT_GT(static_cast<double>(agreement.equal), 0.9999 * static_cast<double>(agreement.pixels));
+  EXPECT_GT(static_cast<double>(agreement.equal), equal * static_cast<double>(agreement.pixels));
 }
 
 }  // namespace
