@@ -13,6 +13,7 @@
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/error.h"
 #include "i2crc/image/resize.h"
+#include "i2crc/options/quote.h"
 #include "i2crc/saliency/onnx_summary.h"
 
 namespace fs = std::filesystem;
@@ -50,7 +51,7 @@ std::string OneLine(const std::string& text) {
   return line.size() > kMost ? line.substr(0, kMost) + "…" : line;
 }
 
-// Runs work; what OpenCV and its protobuf throw becomes Error "name: what: …".
+// Runs work; what OpenCV throws becomes Error "name: what: …".
 template <typename Work>
 auto WithOpenCv(const std::string& name, const char* what, Work&& work) {
   try {
@@ -68,9 +69,10 @@ auto WithOpenCv(const std::string& name, const char* what, Work&& work) {
 
 [[noreturn]] void FailInput(const std::string& file, const OnnxValue& input) {
   Fail(
-      "{}: no saliency detector: its input '{}' is {}{}, not a photograph [1, 3, height, width] of "
+      "{}: no saliency detector: its input {} is {}{}, not a photograph [1, 3, height, width] of "
       "32-bit floats",
-      file, input.name, input.shape.empty() ? "of no stated shape" : OnnxShapeText(input.shape),
+      file, Quoted(input.name),
+      input.shape.empty() ? "of no stated shape" : OnnxShapeText(input.shape),
       input.element_type == kOnnxFloat ? "" : fmt::format(" of ONNX type {}", input.element_type));
 }
 
@@ -80,7 +82,7 @@ std::array<int, 2> InputSides(const OnnxSummary& summary, const DetectorOptions&
   const std::string file = options.model.string();
   if (summary.inputs.size() != 1) {
     std::vector<std::string> names;
-    for (const OnnxValue& input : summary.inputs) names.push_back("'" + input.name + "'");
+    for (const OnnxValue& input : summary.inputs) names.push_back(Quoted(input.name));
     Fail("{}: no saliency detector: it has {} inputs ({}), not one photograph", file,
          summary.inputs.size(), fmt::join(names, ", "));
   }
@@ -195,29 +197,34 @@ struct SaliencyDetector::Impl {
     });
     if (!IsMap(shape) || output.type() != CV_32F)
       Fail(
-          "{}: no saliency detector: its output '{}' is {}, not a map [1, 1, rows, columns] of "
+          "{}: no saliency detector: its output {} is {}, not a map [1, 1, rows, columns] of "
           "32-bit floats",
-          file, output_name, OnnxShapeText(shape));
+          file, Quoted(output_name), OnnxShapeText(shape));
   }
 };
 
+// protobuf's own limit is 2 GiB.
 SaliencyDetector::SaliencyDetector(const DetectorOptions& options)
+    : SaliencyDetector(options, ReadWholeFile(options.model, (size_t{1} << 31) - 1)) {}
+
+SaliencyDetector::SaliencyDetector(const DetectorOptions& options, std::string file_bytes)
     : impl_(std::make_unique<Impl>()) {
   impl_->preset = &FindDetectorPreset(options.preset);
   impl_->file = options.model.string();
   SilenceOpenCv();
   cv::setNumThreads(std::max(1, options.threads));
 
-  // protobuf's own limit is 2 GiB.
-  const std::string bytes = ReadWholeFile(options.model, (size_t{1} << 31) - 1);
-  const OnnxSummary summary =
-      ReadOnnxSummary({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, impl_->file);
-  const auto [height, width] = InputSides(summary, options, *impl_->preset);
+  auto checked = std::make_unique<CheckedOnnx>(file_bytes, impl_->file);
+  const auto [height, width] = InputSides(checked->summary(), options, *impl_->preset);
+  checked->SetInputShape(std::array<int64_t, 4>{1, 3, height, width});
   impl_->height = height;
   impl_->width = width;
-  impl_->output_name = summary.outputs[0].name;
+  impl_->output_name = checked->summary().outputs[0].name;
+  // OpenCV makes copies of its own: these are given back before.
+  file_bytes = checked->Model();
+  checked.reset();
   impl_->net = WithOpenCv(impl_->file, "OpenCV cannot load this network", [&] {
-    cv::dnn::Net net = cv::dnn::readNetFromONNX(bytes.data(), bytes.size());
+    cv::dnn::Net net = cv::dnn::readNetFromONNX(file_bytes.data(), file_bytes.size());
     net.setPreferableBackend(cv::dnn::DNN_BACKEND_OPENCV);
     net.setPreferableTarget(cv::dnn::DNN_TARGET_CPU);
     return net;

@@ -55,6 +55,8 @@ class SaliencyDetector {
   // ONNX, OpenCV cannot run it, or it does not make a map [1, 1, rows, columns] from one photograph
   // [1, 3, height, width].
   explicit SaliencyDetector(const DetectorOptions& options);
+  // The same for the contents of a file; options.model is its name in messages.
+  SaliencyDetector(const DetectorOptions& options, std::string file_bytes);
   ~SaliencyDetector();
   SaliencyDetector(SaliencyDetector&&) noexcept;
   SaliencyDetector& operator=(SaliencyDetector&&) noexcept;

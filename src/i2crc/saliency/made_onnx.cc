@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "i2crc/saliency/made_onnx.h"
 
-#include <cstring>
-
 namespace i2crc::testing {
 namespace {
 
@@ -24,13 +22,16 @@ ProtoMessage& ProtoMessage::Bytes(int field, const std::string& bytes) {
   return *this;
 }
 
+ProtoMessage& ProtoMessage::Float(int field, float value) {
+  bytes_ += Varint(static_cast<uint64_t>(field) << 3 | 5) + RawValues(std::vector<float>{value});
+  return *this;
+}
+
 std::string OnnxTensor(const std::string& name, const std::vector<int64_t>& dims,
                        const std::vector<float>& values) {
   ProtoMessage tensor;
   for (const int64_t side : dims) tensor.Number(1, static_cast<uint64_t>(side));
-  std::string raw(values.size() * sizeof(float), '\0');
-  if (!raw.empty()) std::memcpy(raw.data(), values.data(), raw.size());
-  return tensor.Number(2, 1).Bytes(8, name).Bytes(9, raw).bytes();
+  return tensor.Number(2, 1).Bytes(8, name).Bytes(9, RawValues(values)).bytes();
 }
 
 std::string OnnxValueInfo(const std::string& name, const std::vector<int64_t>& shape,
@@ -77,6 +78,10 @@ std::string OnnxInt(const std::string& name, int64_t value) {
       .bytes();
 }
 
+std::string OnnxTensorValue(const std::string& tensor) {
+  return ProtoMessage().Bytes(1, "value").Bytes(5, tensor).Number(20, 4).bytes();
+}
+
 std::string OnnxModel(const OnnxParts& parts) {
   ProtoMessage graph;
   for (const std::string& node : parts.nodes) graph.Bytes(1, node);
@@ -100,6 +105,15 @@ std::string RedDetector(const std::vector<int64_t>& shape, float bias) {
                         OnnxTensor("bias", {1}, {bias})};
   parts.inputs = {OnnxValueInfo("image", shape)};
   parts.outputs = {OnnxValueInfo("map", {-1, 1, -1, -1})};
+  return OnnxModel(parts);
+}
+
+std::string DetectorWithWeight(const std::string& weight) {
+  OnnxParts parts;
+  parts.nodes = {OnnxNode("Conv", {"image", "weight"}, "map", {OnnxInts("kernel_shape", {1, 1})})};
+  parts.initializers = {weight};
+  parts.inputs = {OnnxValueInfo("image", {1, 3, 8, 8})};
+  parts.outputs = {OnnxValueInfo("map", {1, 1, 8, 8})};
   return OnnxModel(parts);
 }
 

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace i2crc {
@@ -23,12 +25,34 @@ struct OnnxSummary {
 // OnnxValue::element_type of 32-bit floats.
 inline constexpr int kOnnxFloat = 1;
 
-// Reads what an ONNX file (a protobuf ModelProto of onnx/onnx.proto) says about itself; the network
-// is not built. Every length is checked on the way, and that each stored tensor has as many values
-// as its shape says: OpenCV's importer, which reads the file after this, trusts both. Throws Error
-// "name: cause" where the file is no ONNX, cut short, damaged, without inputs or outputs, or keeps
-// its weights in other files.
-OnnxSummary ReadOnnxSummary(std::span<const uint8_t> bytes, const std::string& name);
+namespace onnx {
+class ModelProto;
+}
+
+// An ONNX file of which everything was checked that OpenCV's importer trusts: each stored tensor is
+// of a known type and has, in the one field of its type or as raw data, as many values as its shape
+// says; 8-bit tensors go to operators that read bytes; attributes have one value; nodes read what
+// is made before them. OpenCV must be given Model(), never the file, which can say things twice, or
+// in fields that we do not know.
+class CheckedOnnx {
+ public:
+  // Throws Error "name: cause" where the file is no ONNX, cut short, damaged, without inputs or
+  // outputs, or keeps its weights in other files.
+  CheckedOnnx(std::string_view file_bytes, const std::string& name);
+  ~CheckedOnnx();
+
+  const OnnxSummary& summary() const { return summary_; }
+  // Says what shape the first input has. OpenCV computes shapes while it loads a network, and
+  // divides by sides that are left open.
+  void SetInputShape(std::span<const int64_t> shape);
+  // What was checked and nothing else, as an ONNX file.
+  std::string Model() const;
+
+ private:
+  std::string name_;
+  std::unique_ptr<onnx::ModelProto> model_;
+  OnnxSummary summary_;
+};
 
 // "[1, 3, 320, ?]"
 std::string OnnxShapeText(std::span<const int64_t> shape);
