@@ -91,13 +91,15 @@ bool DoesWithout(std::string_view op, int input) {
   return input > 0 && std::find(kOptional.begin(), kOptional.end(), op) != kOptional.end();
 }
 
-// Whether a node has too few inputs for an operator of which OpenCV does not check that.
-bool LacksInputs(const onnx::NodeProto& node) {
+// Whether a node has too few or too many inputs for an operator of which OpenCV does not check
+// that.
+bool MiscountsInputs(const onnx::NodeProto& node) {
   const std::string& op = node.op_type();
   const auto is_scale = [](const auto& attribute) {
     return attribute.name() == "scales" || attribute.name() == "height_scale";
   };
   const bool has_scale = std::any_of(node.attribute().begin(), node.attribute().end(), is_scale);
+  if (op == "MatMul") return node.input_size() != 2;
   return node.input_size() < 2 &&
          (op == "Pow" || op == "CumSum" || (op == "Upsample" && !has_scale));
 }
@@ -170,7 +172,7 @@ class Checker {
   void CheckNode(const onnx::NodeProto& node) {
     const bool is_source = node.op_type() == "Constant";
     if (node.op_type().empty() || node.output().empty() || node.input().empty() != is_source ||
-        LacksInputs(node))
+        MiscountsInputs(node))
       Fail("{}: {} has no operator, or not the inputs and outputs of one: damaged ONNX file", file_,
            Label(node));
     for (const auto& attribute : node.attribute()) CheckAttribute(attribute, node);

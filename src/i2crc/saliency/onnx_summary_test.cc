@@ -219,6 +219,8 @@ TEST(OnnxSummary, NodesHaveAnOperatorInputsAndOutputs) {
   EXPECT_THAT(refusal(ProtoMessage().Bytes(1, "in").Bytes(4, "Relu").bytes()), HasSubstr(broken));
   EXPECT_THAT(refusal(OnnxNode("Constant", {"in"}, "y")), HasSubstr(broken));
   EXPECT_THAT(refusal(OnnxNode("Pow", {"in"}, "y")), HasSubstr(broken));
+  EXPECT_THAT(refusal(OnnxNode("MatMul", {"in", "in", "in"}, "y")), HasSubstr(broken));
+  EXPECT_EQ(refusal(OnnxNode("MatMul", {"in", "in"}, "y")), "no error");
   EXPECT_THAT(refusal(OnnxNode("Upsample", {"in"}, "y")), HasSubstr(broken));
   EXPECT_EQ(refusal(OnnxNode("Upsample", {"in"}, "y", {OnnxInts("scales", {1})})), "no error");
 }
