@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "i2crc/core/random.h"
+#include "i2crc/image/jpeg_codec.h"
 #include "i2crc/image/made_files.h"
+#include "support/limited_child.h"
 #include "support/test_dirs.h"
 
 namespace i2crc {
@@ -392,6 +394,15 @@ TEST(Writers, ErrorsNameTheFile) {
   EXPECT_THROW(WriteRgbPng(path, ImageU8(2, 2, 1)), InternalError);
   EXPECT_THROW(WriteMaskPng(path, ImageU8(), VocPalette()), InternalError);
   EXPECT_THROW(WriteJpeg(path, ImageU8(2, 2, 3), 0), InternalError);
+}
+
+// The child has room for the first megabytes of the file alone.
+TEST(Writers, AJpegThatMemoryDoesNotHold) {
+  I2CRC_NEEDS_LIMITED_MEMORY();
+  const ImageU8 noise = Noise(2000, 2000, 3);
+  EXPECT_EXIT(testing::WorkWithin(size_t{4} << 20, 60,
+                                  [&] { internal::EncodeJpeg(noise, 100, "made"); }),
+              ::testing::ExitedWithCode(1), "made: cannot encode JPEG: Insufficient memory");
 }
 
 }  // namespace

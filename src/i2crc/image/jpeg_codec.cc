@@ -14,7 +14,7 @@
 #include <algorithm>
 #include <array>
 #include <csetjmp>
-#include <cstdlib>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -201,11 +201,49 @@ class Reader {
   jpeg_decompress_struct info_ = {};
 };
 
+// Where the encoder's bytes go. libjpeg's own destination in memory frees its buffer twice where
+// there is no memory to enlarge it.
+struct Destination {
+  jpeg_destination_mgr manager;  // first, so that a pointer to it is one to the whole
+  std::string* out;
+  std::array<JOCTET, size_t{1} << 14> buffer;
+};
+
+void StartBuffer(j_compress_ptr info) {
+  auto* destination = reinterpret_cast<Destination*>(info->dest);
+  destination->manager.next_output_byte = destination->buffer.data();
+  destination->manager.free_in_buffer = destination->buffer.size();
+}
+
+// No exception may pass through libjpeg: a lack of memory leaves it as an error of its own.
+void Append(j_compress_ptr info, size_t count) {
+  auto* destination = reinterpret_cast<Destination*>(info->dest);
+  bool done = false;
+  try {
+    destination->out->append(reinterpret_cast<const char*>(destination->buffer.data()), count);
+    done = true;
+  } catch (...) {
+  }
+  if (!done) ERREXIT1(info, JERR_OUT_OF_MEMORY, 0);
+}
+
+boolean OnFullBuffer(j_compress_ptr info) {
+  // libjpeg's rule: the whole buffer is meant, whatever free_in_buffer says.
+  Append(info, reinterpret_cast<Destination*>(info->dest)->buffer.size());
+  StartBuffer(info);
+  return TRUE;
+}
+
+void OnLastBuffer(j_compress_ptr info) {
+  const auto* destination = reinterpret_cast<Destination*>(info->dest);
+  Append(info, destination->buffer.size() - destination->manager.free_in_buffer);
+}
+
 bool WriteAll(jpeg_compress_struct* info, Errors* errors, const ImageU8* image, int quality,
-              unsigned char** out, unsigned long* count) {
+              Destination* destination) {
   if (setjmp(errors->jump) != 0) return false;
   jpeg_create_compress(info);
-  jpeg_mem_dest(info, out, count);
+  info->dest = &destination->manager;
   info->image_width = static_cast<JDIMENSION>(image->width());
   info->image_height = static_cast<JDIMENSION>(image->height());
   info->input_components = 3;
@@ -258,13 +296,14 @@ std::string EncodeJpeg(const ImageU8& rgb, int quality, const std::string& name)
   jpeg_compress_struct info = {};
   info.err = SetUp(&errors);
   info.client_data = &errors;
-  unsigned char* bytes = nullptr;
-  unsigned long count = 0;
-  const bool done = WriteAll(&info, &errors, &rgb, quality, &bytes, &count);
   std::string out;
-  if (done) out.assign(reinterpret_cast<const char*>(bytes), count);
+  Destination destination;
+  destination.manager.init_destination = StartBuffer;
+  destination.manager.empty_output_buffer = OnFullBuffer;
+  destination.manager.term_destination = OnLastBuffer;
+  destination.out = &out;
+  const bool done = WriteAll(&info, &errors, &rgb, quality, &destination);
   jpeg_destroy_compress(&info);
-  std::free(bytes);
   if (!done) Fail("{}: cannot encode JPEG: {}", name, errors.text.data());
   return out;
 }
