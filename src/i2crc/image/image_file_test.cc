@@ -166,16 +166,80 @@ TEST(Damage, EveryCutOfAPngIsAnError) {
               HasSubstr("truncated or damaged PNG: file ends too early"));
 }
 
+// Files whose pixels come in one scan and in several, with the same picture.
+std::vector<std::string> JpegsOf(const ImageU8& image) {
+  JpegOptions progressive, scan_a_component;
+  progressive.progressive = true;
+  scan_a_component.scans = testing::ScanAComponent();
+  return {MakeJpeg(image, {}), MakeJpeg(image, progressive), MakeJpeg(image, scan_a_component)};
+}
+
 TEST(Damage, EveryCutOfAJpegIsAnError) {
-  for (const bool progressive : {false, true}) {
-    JpegOptions options;
-    options.progressive = progressive;
-    const std::string whole = MakeJpeg(Noise(16, 24, 3), options);
-    for (size_t length = 0; length < whole.size(); ++length)
+  for (const std::string& whole : JpegsOf(Noise(16, 24, 3))) {
+    // The two bytes of the end marker hold no pixel.
+    for (size_t length = 0; length < whole.size() - 2; ++length)
       ASSERT_THAT(PhotographMessage(whole.substr(0, length)), StartsWith("made: ")) << length;
     EXPECT_EQ(PhotographMessage(whole.substr(0, whole.size() - 40)),
               "made: truncated or damaged JPEG: Premature end of JPEG file");
   }
+}
+
+// A phone's, one that looks like further parts of a JPEG, and a whole second picture.
+std::vector<std::string> Trailers() {
+  return {"", std::string("\0\0\x01\x0a\x0e\0\0\0Image_UTC_Data1400000000000SEFHk\0\0\0SEFT", 45),
+          std::string("\xFF\xE5\0\x40\xFF\xC4\xFF\xC0\xFF\x02\xFF\xDA\0\0", 14),
+          MakeJpeg(Noise(8, 8, 3), {}), std::string(500, '\0')};
+}
+
+TEST(Damage, AMissingEndOfAJpegIsNone) {
+  const ImageU8 image = Noise(40, 56, 3);
+  const ImageU8 pixels = DecodePhotograph(Span(MakeJpeg(image, {})), "made");
+  for (const std::string& whole : JpegsOf(image)) {
+    const std::string scans = whole.substr(0, whole.size() - 2);
+    for (const std::string& trailer : Trailers()) {
+      EXPECT_TRUE(DecodePhotograph(Span(scans + trailer), "made") == pixels);
+      EXPECT_TRUE(DecodePhotograph(Span(whole + trailer), "made") == pixels);
+    }
+    EXPECT_TRUE(DecodePhotograph(Span(scans + "\xFF"), "made") == pixels);
+  }
+}
+
+// Where the last scan begins.
+size_t LastScan(const std::string& bytes) { return bytes.rfind("\xFF\xDA"); }
+
+TEST(Damage, AMissingScanOfAJpegIsAnError) {
+  const std::vector<std::string> files = JpegsOf(Noise(40, 56, 3));
+  for (size_t i = 1; i < files.size(); ++i)
+    for (const char* trailer : {"", "trailer"})
+      EXPECT_EQ(PhotographMessage(files[i].substr(0, LastScan(files[i])) + trailer),
+                "made: truncated or damaged JPEG: Premature end of JPEG file");
+  EXPECT_EQ(PhotographMessage(files[2].substr(0, LastScan(files[2])) + "\xFF\xD9"),
+            "made: damaged JPEG: no scan holds colour component 3 of 3");
+}
+
+TEST(Damage, ZerosInPlaceOfPixelsAreAnError) {
+  const std::vector<std::string> files = JpegsOf(Noise(160, 160, 3));
+  const auto message = [](std::string bytes, size_t kept) {
+    std::fill(bytes.begin() + static_cast<ptrdiff_t>(kept), bytes.end(), '\0');
+    return PhotographMessage(bytes);
+  };
+  for (const std::string& whole : files)
+    for (const size_t kept : {whole.size() / 2, whole.size() - 2000, LastScan(whole) + 200})
+      EXPECT_THAT(message(whole, kept), StartsWith("made: truncated or damaged JPEG: ")) << kept;
+  // Enough of them for every pixel that is missing.
+  for (const size_t i : {0, 2})
+    EXPECT_EQ(message(files[i], LastScan(files[i]) + 200),
+              "made: truncated or damaged JPEG: zeros stand for pixels");
+}
+
+// Its decoder takes what is missing for zeros, so that the end marker alone says that nothing is.
+TEST(Damage, AnArithmeticJpegNeedsItsEnd) {
+  JpegOptions options;
+  options.arithmetic = true;
+  const std::string whole = MakeJpeg(Noise(40, 56, 3), options);
+  for (const size_t lost : {whole.size() / 2, whole.size() / 20})
+    EXPECT_EQ(PhotographMessage(whole.substr(0, whole.size() - lost)),
+              "made: truncated or damaged JPEG: Premature end of JPEG file");
 }
 
 TEST(Damage, AFlippedBitInAPngIsAnError) {
@@ -288,7 +352,7 @@ TEST(Hostile, PngChunkLongerThanTheFile) {
 
 TEST(Hostile, HundredsOfScans) {
   JpegOptions options;
-  options.hundreds_of_scans = true;
+  options.scans = testing::ManyScans(757);
   EXPECT_EQ(PhotographMessage(MakeJpeg(Noise(8, 8, 3), options)),
             "made: damaged JPEG: more than 500 scans");
 }
@@ -400,9 +464,9 @@ TEST(Writers, ErrorsNameTheFile) {
 TEST(Writers, AJpegThatMemoryDoesNotHold) {
   I2CRC_NEEDS_LIMITED_MEMORY();
   const ImageU8 noise = Noise(2000, 2000, 3);
-  EXPECT_EXIT(testing::WorkWithin(size_t{4} << 20, 60,
-                                  [&] { internal::EncodeJpeg(noise, 100, "made"); }),
-              ::testing::ExitedWithCode(1), "made: cannot encode JPEG: Insufficient memory");
+  EXPECT_EXIT(
+      testing::WorkWithin(size_t{4} << 20, 60, [&] { internal::EncodeJpeg(noise, 100, "made"); }),
+      ::testing::ExitedWithCode(1), "made: cannot encode JPEG: Insufficient memory");
 }
 
 }  // namespace

@@ -28,12 +28,19 @@ namespace {
 constexpr uint64_t kMaxPixelsPerByte = 8 * 64;
 // Each scan goes over the whole image, whatever its size in the file; real files have about ten.
 constexpr int kMaxScans = 500;
+// The decoder holds this many bytes at most that it has not used, and no more zeros than that end
+// the data of a picture.
+constexpr size_t kReadAhead = 64;
 
 struct Errors {
   jpeg_error_mgr manager;
   std::jmp_buf jump;
   const char* kind;
   std::array<char, JMSG_LENGTH_MAX> text;
+  // Whether the file's end may be reached: the Huffman decoder reads ahead, and complains of
+  // missing bits only where it needs them.
+  bool may_run_out;
+  bool ran_out;  // the end was reached, libjpeg goes on with an end marker of its own
 };
 
 Errors* ErrorsOf(j_common_ptr info) { return static_cast<Errors*>(info->client_data); }
@@ -41,6 +48,8 @@ Errors* ErrorsOf(j_common_ptr info) { return static_cast<Errors*>(info->client_d
 [[noreturn]] void Leave(j_common_ptr info, const char* kind) {
   Errors* errors = ErrorsOf(info);
   errors->kind = kind;
+  // Whatever is missed behind the end, the end is the cause.
+  if (errors->ran_out) info->err->msg_code = JWRN_JPEG_EOF;
   info->err->format_message(info, errors->text.data());
   std::longjmp(errors->jump, 1);
 }
@@ -67,6 +76,10 @@ void OnMessage(j_common_ptr info, int level) {
     case JWRN_JFIF_MAJOR:
     case JWRN_BOGUS_ICC:
       return;
+    case JWRN_JPEG_EOF:
+      ErrorsOf(info)->ran_out = true;
+      if (ErrorsOf(info)->may_run_out) return;
+      Leave(info, "truncated or damaged");
     // Everything else: pixels were lost, libjpeg would go on with grey.
     default:
       Leave(info, "truncated or damaged");
@@ -79,12 +92,31 @@ jpeg_error_mgr* SetUp(Errors* errors) {
   errors->manager.emit_message = OnMessage;
   errors->kind = "";
   errors->text = {};
+  errors->may_run_out = errors->ran_out = false;
   return &errors->manager;
 }
 
+// Whether the scans so far hold every colour component, and of a progressive file every bit of
+// every coefficient: no scan that may follow changes a pixel.
+bool IsWhole(const jpeg_decompress_struct& info) {
+  for (int c = 0; c < info.num_components; ++c) {
+    if (info.comp_info[c].quant_table == nullptr) return false;  // no scan had this component
+    if (info.progressive_mode == FALSE) continue;
+    const int* missing_bits = info.coef_bits[c];  // -1: all
+    if (std::any_of(missing_bits, missing_bits + DCTSIZE2, [](int bits) { return bits != 0; }))
+      return false;
+  }
+  return true;
+}
+
+// Between two rows of blocks.
 void OnProgress(j_common_ptr info) {
   // Only a decompressor has this monitor, and its struct begins with the common fields.
-  const auto* decompress = reinterpret_cast<j_decompress_ptr>(info);
+  auto* decompress = reinterpret_cast<j_decompress_ptr>(info);
+  // libjpeg looks for further scans up to the end marker, which may be missing, and stumbles over
+  // what else may stand there: it has read the end marker, as far as it knows.
+  if (decompress->input_iMCU_row == decompress->total_iMCU_rows && IsWhole(*decompress))
+    decompress->unread_marker = JPEG_EOI;
   if (decompress->input_scan_number <= kMaxScans) return;
   Errors* errors = ErrorsOf(info);
   errors->kind = "damaged";
@@ -102,11 +134,29 @@ bool ReadInfo(jpeg_decompress_struct* info, Errors* errors, const uint8_t* bytes
   return true;
 }
 
-// cmyk: one row's room where the file has four components, else null.
+// Here a file of several scans is read as a whole, one of a single scan not at all: it has all that
+// is asked for.
+void RequireScans(jpeg_decompress_struct* info, Errors* errors) {
+  if (errors->ran_out && !IsWhole(*info))
+    Leave(reinterpret_cast<j_common_ptr>(info), "truncated or damaged");
+  for (int c = 0; c < info->num_components; ++c) {
+    if (info->comp_info[c].quant_table != nullptr) continue;
+    errors->kind = "damaged";
+    std::snprintf(errors->text.data(), errors->text.size(),
+                  "no scan holds colour component %d of %d", c + 1, info->num_components);
+    std::longjmp(errors->jump, 1);
+  }
+}
+
+// cmyk: one row's room where the file has four components, else null. What stands behind the last
+// row of pixels is not read: neither a missing end marker nor anything else there does harm.
 bool ReadRows(jpeg_decompress_struct* info, Errors* errors, uint8_t* pixels, size_t stride,
               uint8_t* cmyk) {
   if (setjmp(errors->jump) != 0) return false;
+  // For the arithmetic decoder everything behind the end is zeros, and no bit is ever missing.
+  errors->may_run_out = info->arith_code == FALSE;
   jpeg_start_decompress(info);
+  RequireScans(info, errors);
   while (info->output_scanline < info->output_height) {
     uint8_t* to = pixels + stride * info->output_scanline;
     JSAMPROW row = cmyk != nullptr ? cmyk : to;
@@ -114,14 +164,12 @@ bool ReadRows(jpeg_decompress_struct* info, Errors* errors, uint8_t* pixels, siz
     if (cmyk != nullptr)
       CmykToRgb(cmyk, static_cast<int>(info->output_width), info->saw_Adobe_marker != 0, to);
   }
-  jpeg_finish_decompress(info);
   return true;
 }
 
 class Reader {
  public:
-  Reader(std::span<const uint8_t> bytes, const std::string& name)
-      : name_(name), size_(bytes.size()) {
+  Reader(std::span<const uint8_t> bytes, const std::string& name) : name_(name), bytes_(bytes) {
     info_.err = SetUp(&errors_);
     info_.client_data = &errors_;
     const bool done = ReadInfo(&info_, &errors_, bytes.data(), bytes.size());
@@ -156,10 +204,10 @@ class Reader {
   ImageU8 ReadPixels() {
     // A few bytes may claim gigabytes. Arithmetic coding knows no least number of bits.
     if (info_.arith_code == FALSE &&
-        static_cast<uint64_t>(height() * width()) / kMaxPixelsPerByte > size_)
-      Fail("{}: truncated or damaged JPEG: {} bytes cannot hold {}x{} pixels", name_, size_,
+        static_cast<uint64_t>(height() * width()) / kMaxPixelsPerByte > bytes_.size())
+      Fail("{}: truncated or damaged JPEG: {} bytes cannot hold {}x{} pixels", name_, bytes_.size(),
            width(), height());
-    const int orientation = Orientation();  // libjpeg forgets its markers at the end of the image
+    const int orientation = Orientation();  // libjpeg forgets its markers as it stops
     ChooseColours();
     const bool grey = info_.out_color_space == JCS_GRAYSCALE;
     ImageU8 image(static_cast<int>(height()), static_cast<int>(width()), grey ? 1 : 3);
@@ -168,6 +216,8 @@ class Reader {
     const size_t stride = image.size() / static_cast<size_t>(height());
     if (!ReadRows(&info_, &errors_, image.data(), stride, cmyk.empty() ? nullptr : cmyk.data()))
       Damaged();
+    if (UsedPadding()) Fail("{}: truncated or damaged JPEG: zeros stand for pixels", name_);
+    jpeg_abort_decompress(&info_);  // its memory is not needed while the picture is turned
     return Upright(std::move(image), orientation);
   }
 
@@ -190,12 +240,22 @@ class Reader {
     }
   }
 
+  // A download or a rescue that did not come to its end leaves zeros at the end of the file, which
+  // decode to pixels like any bits.
+  bool UsedPadding() const {
+    const auto zeros =
+        std::find_if(bytes_.rbegin(), bytes_.rend(), [](uint8_t b) { return b != 0; });
+    const size_t used =
+        errors_.ran_out ? bytes_.size() : bytes_.size() - info_.src->bytes_in_buffer;
+    return used > static_cast<size_t>(bytes_.rend() - zeros) + kReadAhead;
+  }
+
   [[noreturn]] void Damaged() const {
     Fail("{}: {} JPEG: {}", name_, errors_.kind, errors_.text.data());
   }
 
   const std::string& name_;
-  size_t size_;
+  std::span<const uint8_t> bytes_;
   Errors errors_;
   jpeg_progress_mgr progress_ = {};
   jpeg_decompress_struct info_ = {};

@@ -1,23 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "i2crc/image/made_files.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <stdexcept>
 #include <string_view>
 
 namespace i2crc::testing {
 namespace {
-
-// One scan for every bit plane of every coefficient of every component, as no encoder would do it.
-std::vector<jpeg_scan_info> HundredsOfScans() {
-  std::vector<jpeg_scan_info> scans;
-  scans.push_back({3, {0, 1, 2}, 0, 0, 0, 0});
-  for (int bit = 3; bit >= 0; --bit)
-    for (int component = 0; component < 3; ++component)
-      for (int k = 1; k < 64; ++k)
-        scans.push_back({1, {component}, k, k, bit == 3 ? 0 : bit + 1, bit});
-  return scans;
-}
 
 void AppendPng(png_structp png, png_bytep bytes, size_t count) {
   static_cast<std::string*>(png_get_io_ptr(png))
@@ -59,11 +49,10 @@ std::string MakeJpeg(const ImageU8& image, const JpegOptions& options) {
     info.comp_info[c].h_samp_factor = info.comp_info[c].v_samp_factor = 1;
   info.write_Adobe_marker = options.adobe_marker ? TRUE : FALSE;
   info.arith_code = options.arithmetic ? TRUE : FALSE;
-  const std::vector<jpeg_scan_info> scans = HundredsOfScans();
   if (options.progressive) jpeg_simple_progression(&info);
-  if (options.hundreds_of_scans) {
-    info.scan_info = scans.data();
-    info.num_scans = static_cast<int>(scans.size());
+  if (!options.scans.empty()) {
+    info.scan_info = options.scans.data();
+    info.num_scans = static_cast<int>(options.scans.size());
   }
   jpeg_start_compress(&info, TRUE);
   if (!options.app1.empty())
@@ -78,6 +67,24 @@ std::string MakeJpeg(const ImageU8& image, const JpegOptions& options) {
   jpeg_destroy_compress(&info);
   std::free(bytes);
   return out;
+}
+
+std::vector<jpeg_scan_info> ScanAComponent() {
+  std::vector<jpeg_scan_info> scans;
+  for (int component = 0; component < 3; ++component)
+    scans.push_back({1, {component}, 0, 63, 0, 0});
+  return scans;
+}
+
+std::vector<jpeg_scan_info> ManyScans(size_t count) {
+  std::vector<jpeg_scan_info> scans;
+  scans.push_back({3, {0, 1, 2}, 0, 0, 0, 0});
+  for (int bit = 3; bit >= 0; --bit)
+    for (int component = 0; component < 3; ++component)
+      for (int k = 1; k < 64; ++k)
+        scans.push_back({1, {component}, k, k, bit == 3 ? 0 : bit + 1, bit});
+  scans.resize(std::min(count, scans.size()));
+  return scans;
 }
 
 ImageU8 PlainJpegDecode(const std::string& bytes) {

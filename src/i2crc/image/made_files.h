@@ -24,10 +24,16 @@ struct JpegOptions {
   bool adobe_marker = false;
   bool progressive = false;
   bool arithmetic = false;
-  bool hundreds_of_scans = false;
-  std::string app1 = {};  // contents of an APP1 marker, none where empty
+  std::vector<jpeg_scan_info> scans = {};  // the library's own where empty
+  std::string app1 = {};                   // contents of an APP1 marker, none where empty
 };
 std::string MakeJpeg(const ImageU8& image, const JpegOptions& options);
+
+// For JpegOptions::scans, three components: one each, not progressive.
+std::vector<jpeg_scan_info> ScanAComponent();
+// The same: progressive, the first `count` of 757 scans that no encoder would make, one for every
+// bit plane of every coefficient of every component.
+std::vector<jpeg_scan_info> ManyScans(size_t count);
 
 // Decoded by plain libjpeg with its default settings.
 ImageU8 PlainJpegDecode(const std::string& bytes);
