@@ -170,7 +170,7 @@ std::string PlainPngSamples(const std::string& bytes) {
   return samples;
 }
 
-std::string TiffOrientation(int orientation, bool big_endian) {
+std::string TiffOrientation(int orientation, bool big_endian, TiffType type) {
   std::string out;
   const auto put = [&](unsigned value, int count) {
     for (int i = 0; i < count; ++i) {
@@ -178,21 +178,24 @@ std::string TiffOrientation(int orientation, bool big_endian) {
       out.push_back(static_cast<char>(value >> shift & 0xFFU));
     }
   };
+  const bool is_short = type == TiffType::kShort || type == TiffType::kSshort;
+  const bool is_long = type == TiffType::kLong || type == TiffType::kSlong;
+  const int size = is_long ? 4 : is_short ? 2 : 1;
   out = big_endian ? "MM" : "II";
   put(42, 2);
   put(8, 4);       // the first directory
   put(1, 2);       // one entry
   put(0x0112, 2);  // Orientation
-  put(3, 2);       // SHORT
+  put(static_cast<unsigned>(type), 2);
   put(1, 4);
-  put(static_cast<unsigned>(orientation), 2);
-  put(0, 2);
+  put(static_cast<unsigned>(orientation), size);
+  put(0, 4 - size);
   put(0, 4);  // no further directory
   return out;
 }
 
-std::string ExifOrientationBlock(int orientation, bool big_endian) {
-  return std::string("Exif\0\0", 6) + TiffOrientation(orientation, big_endian);
+std::string ExifOrientationBlock(int orientation, bool big_endian, TiffType type) {
+  return std::string("Exif\0\0", 6) + TiffOrientation(orientation, big_endian, type);
 }
 
 }  // namespace i2crc::testing

@@ -56,9 +56,12 @@ std::string MakePng(const ImageU8& image, const PngOptions& options);
 // The rows, one behind the other, of packed samples as a PNG stores them, by plain libpng.
 std::string PlainPngSamples(const std::string& bytes);
 
+// TIFF's types of whole numbers, and one that is none.
+enum class TiffType { kByte = 1, kShort = 3, kLong = 4, kSbyte = 6, kUndefined, kSshort, kSlong };
 // A TIFF block with nothing but an orientation.
-std::string TiffOrientation(int orientation, bool big_endian);
+std::string TiffOrientation(int orientation, bool big_endian, TiffType type = TiffType::kShort);
 // The same as a JPEG's APP1 holds it.
-std::string ExifOrientationBlock(int orientation, bool big_endian);
+std::string ExifOrientationBlock(int orientation, bool big_endian,
+                                 TiffType type = TiffType::kShort);
 
 }  // namespace i2crc::testing

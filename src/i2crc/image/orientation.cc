@@ -18,6 +18,28 @@ struct Unref {
   void operator()(ExifData* data) const { exif_data_unref(data); }
 };
 
+// The first value of an entry of whole numbers. The specification asks for SHORT, but programs
+// write others, and viewers take them. 0 where it has no such value.
+int64_t FirstInteger(const ExifEntry& entry, ExifByteOrder order) {
+  if (entry.size < exif_format_get_size(entry.format)) return 0;
+  switch (entry.format) {
+    case EXIF_FORMAT_BYTE:
+      return entry.data[0];
+    case EXIF_FORMAT_SBYTE:
+      return static_cast<int8_t>(entry.data[0]);
+    case EXIF_FORMAT_SHORT:
+      return exif_get_short(entry.data, order);
+    case EXIF_FORMAT_SSHORT:
+      return exif_get_sshort(entry.data, order);
+    case EXIF_FORMAT_LONG:
+      return exif_get_long(entry.data, order);
+    case EXIF_FORMAT_SLONG:
+      return exif_get_slong(entry.data, order);
+    default:
+      return 0;
+  }
+}
+
 }  // namespace
 
 int ExifOrientation(std::span<const uint8_t> exif) {
@@ -32,9 +54,9 @@ int ExifOrientation(std::span<const uint8_t> exif) {
   exif_data_unset_option(data.get(), EXIF_DATA_OPTION_FOLLOW_SPECIFICATION);
   exif_data_load_data(data.get(), block.data(), static_cast<unsigned>(block.size()));
   const ExifEntry* entry = exif_content_get_entry(data->ifd[EXIF_IFD_0], EXIF_TAG_ORIENTATION);
-  if (entry == nullptr || entry->format != EXIF_FORMAT_SHORT || entry->size < 2) return 1;
-  const int orientation = exif_get_short(entry->data, exif_data_get_byte_order(data.get()));
-  return orientation >= 1 && orientation <= 8 ? orientation : 1;
+  if (entry == nullptr) return 1;
+  const int64_t orientation = FirstInteger(*entry, exif_data_get_byte_order(data.get()));
+  return orientation >= 1 && orientation <= 8 ? static_cast<int>(orientation) : 1;
 }
 
 ImageU8 Upright(ImageU8 stored, int orientation) {

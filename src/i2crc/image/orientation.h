@@ -9,7 +9,8 @@
 namespace i2crc::internal {
 
 // EXIF's Orientation, 1…8, from an EXIF block (TIFF data, behind "Exif\0\0" or bare). 1 where the
-// block is damaged or says nothing: a photograph is not refused for its metadata.
+// block is damaged or says nothing: a photograph is not refused for its metadata. The number may
+// be of any of TIFF's types of whole numbers.
 int ExifOrientation(std::span<const uint8_t> exif);
 
 // Whether height and width change places.

@@ -24,6 +24,7 @@ using testing::MakePng;
 using testing::PngOptions;
 using testing::TempDir;
 using testing::TiffOrientation;
+using testing::TiffType;
 using testing::WriteBytes;
 
 using Colour = std::array<int, 3>;
@@ -206,13 +207,32 @@ TEST_P(Orientation, IsAppliedToPngs) {
   ExpectSeen(MakePng(Quarters(), options), GetParam());
 }
 
+TEST_P(Orientation, MayStandInAnyTypeOfWholeNumbers) {
+  for (const bool big_endian : {false, true})
+    for (const TiffType type : {TiffType::kByte, TiffType::kShort, TiffType::kLong,
+                                TiffType::kSbyte, TiffType::kSshort, TiffType::kSlong}) {
+      JpegOptions jpeg;
+      jpeg.app1 = ExifOrientationBlock(GetParam(), big_endian, type);
+      ExpectSeen(MakeJpeg(Quarters(), jpeg), GetParam());
+      PngOptions png;
+      png.exif = TiffOrientation(GetParam(), big_endian, type);
+      ExpectSeen(MakePng(Quarters(), png), GetParam());
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Orientation, ::testing::Range(1, 9));
 
 TEST(OrientationDamaged, LeavesThePhotographAsStored) {
   const ImageU8 image = Quarters();
   const std::string good = ExifOrientationBlock(6, false);
-  std::vector<std::string> blocks = {ExifOrientationBlock(0, false), ExifOrientationBlock(9, true),
-                                     "http://ns.adobe.com/xap/1.0/", "Exif"};
+  std::vector<std::string> blocks = {ExifOrientationBlock(0, false),
+                                     ExifOrientationBlock(9, true),
+                                     ExifOrientationBlock(-6, true, TiffType::kSlong),
+                                     ExifOrientationBlock(-250, true, TiffType::kSshort),
+                                     ExifOrientationBlock(0x10006, false, TiffType::kLong),
+                                     ExifOrientationBlock(6, false, TiffType::kUndefined),
+                                     "http://ns.adobe.com/xap/1.0/",
+                                     "Exif"};
   for (size_t cut = 6; cut < 26; ++cut) blocks.push_back(good.substr(0, cut));
   for (const std::string& block : blocks) {
     JpegOptions options;
