@@ -101,6 +101,24 @@ TEST_F(UsageTest, Folders) {
   ExpectRefused(arguments, "is the folder of --images too");
 }
 
+TEST_F(UsageTest, ReadOnlyFolders) {
+  const std::filesystem::path folder = dir_ / "fixed";
+  std::filesystem::create_directory(folder);
+  std::filesystem::permissions(folder, std::filesystem::perms::owner_write,
+                               std::filesystem::perm_options::remove);
+  Arguments predict = Predict();
+  predict.back() = "fixed/out";
+  const std::vector<Arguments> commands = {
+      predict,
+      {"synth", "--out", "fixed/new", "--images", "4", "--size", "64"},
+      {"demo", "--out", "fixed"},
+      {"eval", "--predictions", "s/SegmentationClass", "--truth", "s/SegmentationClass", "--list",
+       "s/train.txt", "--classes", "s/classes.txt", "--json", "fixed/e.json"},
+      {"weights", "convert", ScenesWorld::Get().attention(), "fixed/new.safetensors"}};
+  for (const Arguments& command : commands)
+    ExpectRefused(command, ": cannot write: Permission denied", {.obeys_permissions = true});
+}
+
 TEST_F(UsageTest, WhatDoesNotReachItsFile) {
   const std::filesystem::path full = "/dev/full";
   if (!std::filesystem::exists(full)) GTEST_SKIP() << "needs /dev/full";

@@ -15,6 +15,7 @@ struct ProgramOptions {
   std::filesystem::path cwd = {};               // empty: the test's own
   std::map<std::string, std::string> env = {};  // added to the test's own
   std::filesystem::path out = {};               // empty: a file whose content is returned
+  bool obeys_permissions = false;               // also where the test is run by root
   uint64_t file_bytes = 0;                      // no file may grow beyond; 0: no limit
   std::chrono::seconds timeout =
       std::chrono::minutes(10);  // then it is killed: status 128 + SIGKILL

@@ -115,9 +115,10 @@ Arguments ProgramTest::TrainSeg(const std::string& list) {
          Small("deeplab-resnet18");
 }
 
-void ProgramTest::ExpectRefused(const Arguments& arguments, const std::string& message) {
+void ProgramTest::ExpectRefused(const Arguments& arguments, const std::string& message,
+                                ProgramOptions options) {
   const auto before = Snapshot(dir_.path());
-  const ProgramResult result = Run(arguments);
+  const ProgramResult result = Run(arguments, std::move(options));
   EXPECT_EQ(result.status, 2) << result.err;
   EXPECT_EQ(result.out, "");
   EXPECT_THAT(result.err, StartsWith("i2crc: error: "));

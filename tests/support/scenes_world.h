@@ -49,7 +49,8 @@ class ProgramTest : public ::testing::Test {
 
   // Status 2, one line "i2crc: error: message" (the message is looked for in it), nothing on stdout
   // and nothing written anywhere.
-  void ExpectRefused(const Arguments& arguments, const std::string& message);
+  void ExpectRefused(const Arguments& arguments, const std::string& message,
+                     ProgramOptions options = {});
   // Status 3 with such a line last, and nothing left aside.
   ProgramResult ExpectFailed(const Arguments& arguments, const std::string& message,
                              ProgramOptions options = {});

@@ -102,6 +102,24 @@ std::string ReadWholeFile(const fs::path& path, size_t max_bytes) {
   return bytes;
 }
 
+bool FileIsThere(const fs::path& path) {
+  std::error_code failure;
+  const fs::file_type type = fs::status(path, failure).type();
+  if (type == fs::file_type::none) Fail("{}: {}", path.string(), failure.message());
+  return type != fs::file_type::not_found;
+}
+
+void CheckWritable(const fs::path& folder, const std::string& name) {
+  // What is not there yet is made below the first folder that is.
+  fs::path base = folder;
+  while (!FileIsThere(base) && base.has_relative_path()) base = base.parent_path();
+  if (base.empty()) base = ".";
+  if (!fs::is_directory(base))
+    Fail("{}: {}not a folder", name, base == folder ? "" : base.string() + " is ");
+  if (access(base.c_str(), W_OK | X_OK) != 0)
+    Fail("{}: cannot write: {}", name, std::strerror(errno));
+}
+
 void MakeFolder(const fs::path& path) {
   std::error_code failure;
   fs::create_directories(path, failure);

@@ -40,6 +40,13 @@ void RemoveAsideFiles(const std::filesystem::path& folder);
 // The whole file. Throws Error where it does not exist, cannot be read or is larger than max_bytes.
 std::string ReadWholeFile(const std::filesystem::path& path, size_t max_bytes = SIZE_MAX);
 
+// Whether there is a file (a link to nowhere is none). Throws Error where that cannot be told.
+bool FileIsThere(const std::filesystem::path& path);
+
+// Throws Error "NAME: cause" where files cannot be written into the folder, or where it is not
+// there and cannot be made. Writes nothing.
+void CheckWritable(const std::filesystem::path& folder, const std::string& name);
+
 // Makes the folder and its parents. Throws Error where that cannot be.
 void MakeFolder(const std::filesystem::path& path);
 

@@ -37,6 +37,26 @@ TEST(AtomicFile, AMissingFolderIsAnErrorWithTheFilesName) {
   }
 }
 
+std::string WritableMessage(const std::filesystem::path& folder) {
+  try {
+    CheckWritable(folder, "--out");
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "writable";
+}
+
+TEST(CheckWritable, LooksAtTheFirstFolderThatIsThere) {
+  testing::TempDir dir;
+  WriteFileAtomically(dir / "a", "x");
+  EXPECT_EQ(WritableMessage(dir.path()), "writable");
+  EXPECT_EQ(WritableMessage(dir / "new/folders"), "writable");
+  EXPECT_EQ(WritableMessage(""), "writable");
+  EXPECT_EQ(WritableMessage(dir / "a"), "--out: not a folder");
+  EXPECT_EQ(WritableMessage(dir / "a/b"), "--out: " + (dir / "a").string() + " is not a folder");
+  EXPECT_FALSE(std::filesystem::exists(dir / "new"));
+}
+
 TEST(ReadWholeFile, StopsAtItsLimit) {
   testing::TempDir dir;
   WriteFileAtomically(dir / "a", std::string(1000, 'x'));

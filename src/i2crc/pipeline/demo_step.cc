@@ -145,6 +145,7 @@ void Describe(DemoOptions& o, OptionSet& set) {
 
 DemoResult RunDemo(const DemoOptions& options, Context& context) {
   CheckDevice(options.compute);
+  CheckWritable(options.out, "--out " + options.out.string());
   SynthOptions synth;
   synth.out = options.out / "data";
   synth.images = options.images;

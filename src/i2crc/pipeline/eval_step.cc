@@ -48,6 +48,8 @@ void CheckPaths(const EvalOptions& options) {
   if (options.json.empty()) return;
   if (FileIsThere(options.json) && std::filesystem::is_directory(options.json))
     Fail("--json {}: is a folder", options.json.string());
+  const std::filesystem::path folder = options.json.parent_path();
+  CheckWritable(folder, "--json " + (folder.empty() ? "." : folder.string()));
 }
 
 std::vector<ListedImage> ReadList(const EvalOptions& options, const ClassNames& classes) {

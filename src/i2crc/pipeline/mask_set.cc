@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "i2crc/pipeline/mask_set.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <system_error>
 
+#include "i2crc/core/atomic_file.h"
 #include "i2crc/core/error.h"
 #include "i2crc/image/image_file.h"
 
@@ -29,13 +26,6 @@ ImageHeader HeaderOf(const fs::path& path, const std::string& kind) {
 }
 
 }  // namespace
-
-bool FileIsThere(const fs::path& path) {
-  std::error_code failure;
-  const fs::file_type type = fs::status(path, failure).type();
-  if (type == fs::file_type::none) Fail("{}: {}", path.string(), failure.message());
-  return type != fs::file_type::not_found;
-}
 
 SizedFile CheckMap(const fs::path& path, const std::string& kind) {
   const ImageHeader header = HeaderOf(path, kind);
@@ -106,14 +96,7 @@ ImageU8 ReadCheckedMask(const SizedFile& checked, int classes, AnyTag any_tag) {
 
 void CheckOutFolder(const fs::path& out,
                     std::initializer_list<std::pair<const char*, const fs::path*>> inputs) {
-  // What is not there yet is made below the first folder that is.
-  fs::path base = out;
-  while (!FileIsThere(base) && base.has_relative_path()) base = base.parent_path();
-  if (base.empty()) base = ".";
-  if (!fs::is_directory(base))
-    Fail("--out {}: {}not a folder", out.string(), base == out ? "" : base.string() + " is ");
-  if (access(base.c_str(), W_OK | X_OK) != 0)
-    Fail("--out {}: cannot write: {}", out.string(), std::strerror(errno));
+  CheckWritable(out, "--out " + out.string());
   for (const auto& [option, folder] : inputs) {
     std::error_code ignored;
     if (fs::equivalent(out, *folder, ignored))

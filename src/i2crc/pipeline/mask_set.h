@@ -32,9 +32,6 @@ SizedFile CheckMask(const std::filesystem::path& path, const std::string& kind);
 // Throws Error naming both files where their sizes differ.
 void CheckSameSize(const SizedFile& file, const SizedFile& reference);
 
-// Whether there is a file (a link to nowhere is none). Throws Error where that cannot be told.
-bool FileIsThere(const std::filesystem::path& path);
-
 // ID_k.png
 std::filesystem::path AttentionPath(const std::filesystem::path& cams, const std::string& id,
                                     int tag);

@@ -59,6 +59,7 @@ ConvertResult ConvertWeights(const fs::path& in, const fs::path& out, Context& c
   if (fs::equivalent(in, out, ignored))
     Fail("{}: would be overwritten by its own conversion; name another file", in.string());
   if (fs::is_directory(out, ignored)) Fail("{}: is a folder", out.string());
+  CheckWritable(out.parent_path(), out.string());
   const TensorMap tensors = ReadTensorFile(in);
 
   context.WorkBegins();

@@ -74,6 +74,7 @@ void CheckFolder(const SynthOptions& options, const Folder& folder) {
   if (!fs::exists(status)) return;
   if (!fs::is_directory(status))
     Fail("{}: is there and is no folder; choose another --out", path.string());
+  CheckWritable(path, path.string());
   fs::directory_iterator entries(path, error);
   if (error) Fail("{}: {}", path.string(), error.message());
   for (const fs::directory_entry& entry : entries) {
@@ -147,6 +148,7 @@ void Describe(SynthOptions& options, OptionSet& set) {
 SynthResult WriteSynth(const SynthOptions& options, int threads, Context& context) {
   ENSURE(threads >= 1, "{} threads", threads);
   CheckOptions(options);
+  CheckWritable(options.out, "--out " + options.out.string());
   for (const Folder& folder : {kPhotographs, kMasks, kSaliency}) CheckFolder(options, folder);
 
   context.WorkBegins();

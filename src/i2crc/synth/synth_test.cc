@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <map>
@@ -14,6 +15,7 @@
 
 #include "i2crc/image/image_file.h"
 #include "i2crc/synth/scene.h"
+#include "support/permissions.h"
 #include "support/test_dirs.h"
 
 namespace fs = std::filesystem;
@@ -169,6 +171,29 @@ TEST(WriteSynth, RefusesAFolderOfAnotherDataset) {
   WriteBytes(dir / "Saliency", "a file");
   Context context;
   EXPECT_THAT(MessageOf(SmallSet(dir.path()), context), HasSubstr("is no folder"));
+}
+
+// In a process of its own: status 0 where the dataset was refused before work.
+[[noreturn]] void RefuseReadOnly(const SynthOptions& options) {
+  testing::ObeyPermissions();
+  Context context;
+  std::fputs(MessageOf(options, context).c_str(), stderr);
+  std::_Exit(context.work_began() ? 1 : 0);
+}
+
+TEST(WriteSynth, RefusesAReadOnlyFolder) {
+  TempDir dir;
+  for (const char* folder : {"fixed", "set/Saliency"}) {
+    fs::create_directories(dir / folder);
+    fs::permissions(dir / folder, fs::perms::owner_write, fs::perm_options::remove);
+  }
+  EXPECT_EXIT(RefuseReadOnly(SmallSet(dir / "fixed")), ::testing::ExitedWithCode(0),
+              "--out .*/fixed: cannot write: Permission denied");
+  EXPECT_EXIT(RefuseReadOnly(SmallSet(dir / "fixed/below/it")), ::testing::ExitedWithCode(0),
+              "--out .*/fixed/below/it: cannot write: Permission denied");
+  EXPECT_EXIT(RefuseReadOnly(SmallSet(dir / "set")), ::testing::ExitedWithCode(0),
+              "set/Saliency: cannot write: Permission denied");
+  EXPECT_FALSE(fs::exists(dir / "set/JPEGImages"));
 }
 
 TEST(WriteSynth, CanBeWrittenOverItself) {
