@@ -110,6 +110,22 @@ TEST_F(ImageFilesTest, FilesThatAreNoPhotographs) {
   ExpectRefused(Predict(), "s/JPEGImages/scene_00003.png: ");
 }
 
+TEST_F(ImageFilesTest, LargerThanIsAllowed) {
+  const Arguments eval = {"eval",      "--predictions",       "s/SegmentationClass",
+                          "--truth",   "s/SegmentationClass", "--list",
+                          "s/val.txt", "--classes",           "s/classes.txt"};
+  const std::string message = "of 64x64 pixels is too large: decoding it takes 1 MB; ";
+  for (const Arguments& command : {Predict(), Cam(), Saliency(), TrainCls(), TrainSeg(), eval})
+    ExpectRefused(command + Arguments{"--max-pixels", "4095"}, message + "--max-pixels 4096");
+  const ProgramResult predict = Run(Predict() + Arguments{"--max-pixels", "4096"});
+  EXPECT_EQ(predict.status, 0) << predict.err;
+  fs::remove_all(dir_ / "out");
+  Write("c.toml",
+        "[run]\nout = 'out'\nimages = 's/JPEGImages'\nsaliency = 's/Saliency'\n"
+        "train = 's/train.txt'\nclasses = 's/classes.txt'\nmax-pixels = 4095\n");
+  ExpectRefused({"run", "--config", "c.toml"}, message);
+}
+
 TEST_F(ImageFilesTest, SaliencyMaps) {
   const std::string map = "s/Saliency/scene_00003.png";
   WriteGreyPng(dir_ / map, ImageU8(64, 63, 1));

@@ -20,10 +20,15 @@ struct ImageHeader {
   bool palette = false;
 };
 
-// All readers and writers throw Error "FILE: cause". A side may have up to kMaxSide pixels, an
-// image kMaxPixels.
+// All readers and writers throw Error "FILE: cause". A side may have up to kMaxSide pixels.
 inline constexpr int kMaxSide = 65500;
-inline constexpr int64_t kMaxPixels = int64_t{1} << 28;
+
+// Readers refuse an image of more pixels than this, and one that takes more memory to decode than
+// an image of so many pixels usually does: for every thread that reads, since a small file may
+// claim to be a huge one. One number for the whole process, to be set while no thread reads.
+inline constexpr int64_t kDefaultMaxPixels = int64_t{1} << 28;
+int64_t MaxPixels();
+void SetMaxPixels(int64_t pixels);
 
 ImageHeader ReadImageHeader(const std::filesystem::path& path);
 

@@ -302,9 +302,11 @@ TEST(Damage, TwoColourComponentsAreUnsupported) {
             "made: unsupported JPEG: 2 colour components");
 }
 
-// A JPEG's size stands behind its SOF0 marker, its length and its precision.
+// A JPEG's size stands behind its SOF marker, its length and its precision.
 std::string WithJpegSize(std::string bytes, int height, int width) {
-  const size_t sof = bytes.find("\xFF\xC0");
+  size_t sof = std::string::npos;
+  for (const char* marker : {"\xFF\xC0", "\xFF\xC2", "\xFF\xC9", "\xFF\xCA"})
+    sof = std::min(sof, bytes.find(marker));
   for (const auto& [at, value] : {std::pair{sof + 5, height >> 8},
                                   {sof + 6, height},
                                   {sof + 7, width >> 8},
@@ -334,10 +336,11 @@ TEST(Hostile, PngSizes) {
     return MakePng(width, std::vector<std::string>(static_cast<size_t>(height), row), Grey(1));
   };
   EXPECT_THAT(PhotographMessage(of_size(1, 65501)),
-              HasSubstr("PNG of 65501x1 pixels is too large (at most 65500 a side"));
+              HasSubstr("PNG of 65501x1 pixels is too large (at most 65500 a side)"));
   EXPECT_THAT(PhotographMessage(of_size(65501, 1)), HasSubstr("too large"));
-  EXPECT_THAT(PhotographMessage(of_size(16400, 16400)),
-              AllOf(HasSubstr("too large"), HasSubstr("268435456 in all")));
+  EXPECT_EQ(PhotographMessage(of_size(16400, 16400)),
+            "made: PNG of 16400x16400 pixels is too large: decoding it takes 1076 MB; "
+            "--max-pixels 268960000 allows it");
   EXPECT_THAT(PhotographMessage(of_size(9000, 9000).substr(0, 60)),
               HasSubstr("60 bytes cannot hold 9000x9000 pixels"));
 }
@@ -355,6 +358,101 @@ TEST(Hostile, HundredsOfScans) {
   options.scans = testing::ManyScans(757);
   EXPECT_EQ(PhotographMessage(MakeJpeg(Noise(8, 8, 3), options)),
             "made: damaged JPEG: more than 500 scans");
+}
+
+// --- Limits of memory and time ---
+
+class Limits : public ::testing::Test {
+ protected:
+  ~Limits() override { SetMaxPixels(kDefaultMaxPixels); }
+};
+
+void Decode(const std::string& bytes) { DecodePhotograph(Span(bytes), "made"); }
+
+// A picture of one colour by arithmetic coding, whose data go on to be that colour for ever.
+std::string OneColour(const std::vector<jpeg_scan_info>& scans, int height, int width) {
+  JpegOptions options;
+  options.arithmetic = true;
+  options.scans = scans;
+  return WithJpegSize(MakeJpeg(ImageU8(64, 64, 3, 128), options), height, width);
+}
+
+TEST_F(Limits, AHugePictureInAFewBytes) {
+  I2CRC_NEEDS_LIMITED_MEMORY();
+  const std::string bytes = OneColour({}, 16384, 16384);
+  ASSERT_LT(bytes.size(), 500U);
+  EXPECT_EXIT(testing::WorkWithin(size_t{32} << 20, 2, [&] { Decode(bytes); }),
+              ::testing::ExitedWithCode(1), "bytes cannot hold 16384x16384 pixels");
+}
+
+TEST_F(Limits, AHugePictureInHundredsOfScans) {
+  I2CRC_NEEDS_LIMITED_MEMORY();
+  const std::string bytes = OneColour(testing::ManyScans(499), 16384, 16384);
+  ASSERT_LT(bytes.size(), 10000U);
+  EXPECT_EXIT(testing::WorkWithin(size_t{32} << 20, 2, [&] { Decode(bytes); }),
+              ::testing::ExitedWithCode(1),
+              "JPEG of 16384x16384 pixels is too large: decoding it takes 2416 MB; --max-pixels "
+              "402653184 allows it");
+  SetMaxPixels(402653184);
+  EXPECT_EXIT(testing::WorkWithin(size_t{32} << 20, 2, [&] { Decode(bytes); }),
+              ::testing::ExitedWithCode(1), "bytes cannot hold 16384x16384 pixels");
+}
+
+TEST_F(Limits, AHeaderIsEnoughToRefuseWhatTakesTooMuch) {
+  const std::string bytes = OneColour(testing::ManyScans(9), 16384, 16384);
+  EXPECT_THAT(MessageOf([&] { DecodeImageHeader(Span(bytes), "made"); }),
+              HasSubstr("too large: decoding it takes 2416 MB"));
+}
+
+TEST_F(Limits, ScansGoOverAsManyPixelsAsSixteenOfTheLargest) {
+  SetMaxPixels(int64_t{1} << 20);
+  const auto message = [](size_t scans) {
+    JpegOptions options;
+    options.scans = testing::ManyScans(scans);
+    return PhotographMessage(MakeJpeg(ImageU8(512, 512, 3, 128), options));
+  };
+  EXPECT_EQ(message(64), "no error");
+  EXPECT_EQ(message(65),
+            "made: too large JPEG: more than 64 scans, which a larger --max-pixels allows");
+  SetMaxPixels(int64_t{1} << 21);
+  EXPECT_EQ(message(128), "no error");
+}
+
+// For each kind of file the least number of pixels that allows it, by the message.
+int64_t NeededMaxPixels(const std::string& bytes) {
+  SetMaxPixels(1);
+  const std::string message = PhotographMessage(bytes), option = "--max-pixels ";
+  return std::stoll(message.substr(message.find(option) + option.size()));
+}
+
+// Neither more than is counted, nor so little that real photographs are refused for nothing.
+TEST_F(Limits, DecodingTakesWhatIsCounted) {
+  I2CRC_NEEDS_LIMITED_MEMORY();
+  constexpr int kSide = 2000;
+  constexpr int64_t kPixels = kSide * kSide;
+  const ImageU8 rgb(kSide, kSide, 3, 99), grey(kSide, kSide, 1, 99), rgba(kSide, kSide, 4, 99);
+  JpegOptions progressive, turned, grey_jpeg;
+  progressive.progressive = true;
+  turned.app1 = testing::ExifOrientationBlock(6, true);
+  grey_jpeg.given = grey_jpeg.stored = JCS_GRAYSCALE;
+  PngOptions rgba_png;
+  rgba_png.type = PNG_COLOR_TYPE_RGB_ALPHA;
+  rgba_png.exif = testing::TiffOrientation(3, true);
+  const std::vector<std::pair<std::string, int64_t>> bytes_per_pixel = {
+      {MakeJpeg(rgb, progressive), 9},  // RGB, and three coefficients of 2 bytes
+      {MakeJpeg(rgb, turned), 6},
+      {MakeJpeg(grey, grey_jpeg), 6},  // 4, but nothing counts for less than its pixels
+      {MakePng(rgba, rgba_png), 8}};
+  for (const auto& [bytes, expected] : bytes_per_pixel) {
+    const int64_t needed = NeededMaxPixels(bytes);
+    EXPECT_EQ(needed, (kPixels * expected + 5) / 6);
+    SetMaxPixels(needed - 1);
+    EXPECT_THAT(PhotographMessage(bytes), HasSubstr("too large"));
+    SetMaxPixels(needed);
+    EXPECT_EXIT(testing::WorkWithin(static_cast<uint64_t>(6 * needed) + (size_t{4} << 20), 60,
+                                    [&, &file = bytes] { Decode(file); }),
+                ::testing::ExitedWithCode(0), "");
+  }
 }
 
 // --- Headers ---

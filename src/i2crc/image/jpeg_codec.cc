@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "i2crc/image/decode_limits.h"
 #include "i2crc/image/orientation.h"
 
 namespace i2crc::internal {
@@ -25,9 +26,16 @@ namespace {
 
 // A Huffman code has at least one bit, and every 8x8 block of the widest component at least one
 // code.
-constexpr uint64_t kMaxPixelsPerByte = 8 * 64;
-// Each scan goes over the whole image, whatever its size in the file; real files have about ten.
+constexpr int64_t kMaxPixelsPerByte = 8 * 64;
+// Arithmetic coding knows no least number of bits: a picture of one colour is as small as its
+// header, of any size. An eighth of a bit for a block is less than a photograph takes, and a
+// picture of one colour may be this large all the same.
+constexpr int64_t kMaxPixelsPerByteOfArithmetic = 8 * kMaxPixelsPerByte;
+constexpr int64_t kMaxPixelsOfOneColour = int64_t{1} << 22;
+// Each scan goes over the whole image, however few bytes it has in the file; real files have about
+// ten. In all, scans may go over as many pixels as this number of the largest images has.
 constexpr int kMaxScans = 500;
+constexpr int64_t kMaxScansOfLargest = 16;
 // The decoder holds this many bytes at most that it has not used, and no more zeros than that end
 // the data of a picture.
 constexpr size_t kReadAhead = 64;
@@ -41,6 +49,7 @@ struct Errors {
   // missing bits only where it needs them.
   bool may_run_out;
   bool ran_out;  // the end was reached, libjpeg goes on with an end marker of its own
+  int max_scans;
 };
 
 Errors* ErrorsOf(j_common_ptr info) { return static_cast<Errors*>(info->client_data); }
@@ -62,6 +71,8 @@ Errors* ErrorsOf(j_common_ptr info) { return static_cast<Errors*>(info->client_d
     case JERR_FRACT_SAMPLE_NOTIMPL:
     case JERR_IMAGE_TOO_BIG:
       Leave(info, "unsupported");
+    case JERR_OUT_OF_MEMORY:
+      Leave(info, "no memory for this");
     default:
       Leave(info, "truncated or damaged");
   }
@@ -93,7 +104,12 @@ jpeg_error_mgr* SetUp(Errors* errors) {
   errors->kind = "";
   errors->text = {};
   errors->may_run_out = errors->ran_out = false;
+  errors->max_scans = kMaxScans;
   return &errors->manager;
+}
+
+bool HasSeveralScans(const jpeg_decompress_struct& info) {
+  return info.progressive_mode != FALSE || info.comps_in_scan < info.num_components;
 }
 
 // Whether the scans so far hold every colour component, and of a progressive file every bit of
@@ -109,6 +125,14 @@ bool IsWhole(const jpeg_decompress_struct& info) {
   return true;
 }
 
+[[noreturn]] void LeaveForScans(const jpeg_decompress_struct& info) {
+  auto* errors = static_cast<Errors*>(info.client_data);
+  errors->kind = errors->max_scans < kMaxScans ? "too large" : "damaged";
+  std::snprintf(errors->text.data(), errors->text.size(), "more than %d scans%s", errors->max_scans,
+                errors->max_scans < kMaxScans ? ", which a larger --max-pixels allows" : "");
+  std::longjmp(errors->jump, 1);
+}
+
 // Between two rows of blocks.
 void OnProgress(j_common_ptr info) {
   // Only a decompressor has this monitor, and its struct begins with the common fields.
@@ -117,11 +141,7 @@ void OnProgress(j_common_ptr info) {
   // what else may stand there: it has read the end marker, as far as it knows.
   if (decompress->input_iMCU_row == decompress->total_iMCU_rows && IsWhole(*decompress))
     decompress->unread_marker = JPEG_EOI;
-  if (decompress->input_scan_number <= kMaxScans) return;
-  Errors* errors = ErrorsOf(info);
-  errors->kind = "damaged";
-  std::snprintf(errors->text.data(), errors->text.size(), "more than %d scans", kMaxScans);
-  std::longjmp(errors->jump, 1);
+  if (decompress->input_scan_number > ErrorsOf(info)->max_scans) LeaveForScans(*decompress);
 }
 
 bool ReadInfo(jpeg_decompress_struct* info, Errors* errors, const uint8_t* bytes,
@@ -172,14 +192,9 @@ class Reader {
   Reader(std::span<const uint8_t> bytes, const std::string& name) : name_(name), bytes_(bytes) {
     info_.err = SetUp(&errors_);
     info_.client_data = &errors_;
-    const bool done = ReadInfo(&info_, &errors_, bytes.data(), bytes.size());
-    if (!done || height() * width() > kMaxPixels) {
-      // libjpeg forgets the size as it is destroyed.
-      const int64_t h = height(), w = width();
+    if (!ReadInfo(&info_, &errors_, bytes.data(), bytes.size())) {
       jpeg_destroy_decompress(&info_);
-      if (!done) Damaged();
-      Fail("{}: JPEG of {}x{} pixels is too large (at most {} a side and {} in all)", name_, w, h,
-           kMaxSide, kMaxPixels);
+      Damaged();
     }
     progress_.progress_monitor = OnProgress;
     info_.progress = &progress_;
@@ -201,12 +216,21 @@ class Reader {
     return 1;
   }
 
+  void CheckSize() const {
+    CheckDecoding({.format = "JPEG",
+                   .height = height(),
+                   .width = width(),
+                   .channels = info_.jpeg_color_space == JCS_GRAYSCALE ? 1 : 3,
+                   .is_turned = Orientation() != 1,
+                   .coefficients = CoefficientBytes()},
+                  name_);
+  }
+
   ImageU8 ReadPixels() {
-    // A few bytes may claim gigabytes. Arithmetic coding knows no least number of bits.
-    if (info_.arith_code == FALSE &&
-        static_cast<uint64_t>(height() * width()) / kMaxPixelsPerByte > bytes_.size())
-      Fail("{}: truncated or damaged JPEG: {} bytes cannot hold {}x{} pixels", name_, bytes_.size(),
-           width(), height());
+    CheckSize();
+    CheckBytes();
+    errors_.max_scans = static_cast<int>(
+        std::clamp<int64_t>(kMaxScansOfLargest * MaxPixels() / (height() * width()), 1, kMaxScans));
     const int orientation = Orientation();  // libjpeg forgets its markers as it stops
     ChooseColours();
     const bool grey = info_.out_color_space == JCS_GRAYSCALE;
@@ -222,6 +246,31 @@ class Reader {
   }
 
  private:
+  // A few bytes may claim gigabytes.
+  void CheckBytes() const {
+    const auto size = static_cast<int64_t>(bytes_.size());
+    const int64_t most = info_.arith_code == FALSE
+                             ? size * kMaxPixelsPerByte
+                             : size * kMaxPixelsPerByteOfArithmetic + kMaxPixelsOfOneColour;
+    if (height() * width() > most)
+      Fail("{}: truncated or damaged JPEG: {} bytes cannot hold {}x{} pixels", name_, size, width(),
+           height());
+  }
+
+  // As libjpeg holds them, in whole blocks of whole interleaved units.
+  int64_t CoefficientBytes() const {
+    if (!HasSeveralScans(info_)) return 0;
+    const auto whole = [](int64_t blocks, int64_t unit) {
+      return (blocks + unit - 1) / unit * unit;
+    };
+    int64_t blocks = 0;
+    for (const jpeg_component_info& component :
+         std::span(info_.comp_info, static_cast<size_t>(info_.num_components)))
+      blocks += whole(component.width_in_blocks, component.h_samp_factor) *
+                whole(component.height_in_blocks, component.v_samp_factor);
+    return blocks * static_cast<int64_t>(sizeof(JBLOCK));
+  }
+
   void ChooseColours() {
     switch (info_.jpeg_color_space) {
       case JCS_GRAYSCALE:
@@ -336,6 +385,7 @@ void CmykToRgb(const uint8_t* cmyk, int width, bool inverted, uint8_t* rgb) {
 
 ImageHeader JpegHeader(std::span<const uint8_t> bytes, const std::string& name) {
   const Reader reader(bytes, name);
+  reader.CheckSize();
   ImageHeader header;
   header.height = static_cast<int>(reader.height());
   header.width = static_cast<int>(reader.width());

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <vector>
 
+#include "i2crc/image/decode_limits.h"
 #include "i2crc/image/orientation.h"
 
 namespace i2crc::internal {
@@ -129,10 +130,17 @@ class Reader {
     return ExifOrientation({exif, count});
   }
 
+  // Also of indices as if they became colours: a header does not say what its file is read for.
   void CheckSize() const {
-    if (height() > kMaxSide || width() > kMaxSide || height() * width() > kMaxPixels)
-      Fail("{}: PNG of {}x{} pixels is too large (at most {} a side and {} in all)", name_, width(),
-           height(), kMaxSide, kMaxPixels);
+    const bool alpha = (colour_type() & PNG_COLOR_MASK_ALPHA) != 0 ||
+                       png_get_valid(png_, info_, PNG_INFO_tRNS) != 0;
+    const bool colour = (colour_type() & PNG_COLOR_MASK_COLOR) != 0;
+    CheckDecoding({.format = "PNG",
+                   .height = height(),
+                   .width = width(),
+                   .channels = (colour ? 3 : 1) + (alpha ? 1 : 0),
+                   .is_turned = Orientation() != 1},
+                  name_);
   }
 
   ImageU8 ReadPixels(bool indices) {

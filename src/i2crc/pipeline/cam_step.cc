@@ -96,6 +96,7 @@ void Describe(CamOptions& o, OptionSet& set) {
 }
 
 CamResult RunCam(const CamOptions& options, Context& context) {
+  AllowImages(options.items);
   CheckFolder(options.images, "--images");
   CheckOutFolder(options.out, {{"--images", &options.images}});
   PrepareCompute(options.compute, options.items.threads, context);

@@ -15,6 +15,15 @@ void Describe(ItemOptions& options, OptionSet& set) {
   set.Add("threads", &options.threads, "Threads to compute with; 0: all cores")
       .Range(0, 1024)
       .Group("General");
+  set.Add("max-pixels", &options.max_pixels,
+          "Largest image to read; one that takes more memory to decode than usual counts as larger")
+      .Range(1, 1e12)
+      .Value("N")
+      .Group("General");
+}
+
+void AllowImages(const ItemOptions& options) {
+  SetMaxPixels(static_cast<int64_t>(options.max_pixels));
 }
 
 void Describe(ComputeOptions& options, OptionSet& set) {
@@ -96,7 +105,8 @@ nlohmann::ordered_json Settings(const OptionSet& set) {
   for (const Option& option : set.options()) {
     const std::string& name = option.name();
     if (option.is_path() || option.IsAsAbsent() || name == "threads" || name == "loader-threads" ||
-        name == "device" || name == "on-error" || name == "checkpoint-every")
+        name == "device" || name == "on-error" || name == "max-pixels" ||
+        name == "checkpoint-every")
       continue;
     settings[name] = option.ToJson();
   }

@@ -8,18 +8,23 @@
 
 #include "i2crc/core/context.h"
 #include "i2crc/data/augment.h"
+#include "i2crc/image/image_file.h"
 #include "i2crc/options/option_set.h"
 
 namespace i2crc {
 
 // How every command that goes over images treats one that cannot be used, and how wide it works.
 struct ItemOptions {
-  std::string on_error = "stop";  // stop or skip
-  int threads = 0;                // 0: all cores
+  std::string on_error = "stop";            // stop or skip
+  int threads = 0;                          // 0: all cores
+  uint64_t max_pixels = kDefaultMaxPixels;  // of an image to read (image/image_file.h)
 
   OnError policy() const { return on_error == "skip" ? OnError::kSkip : OnError::kStop; }
 };
 void Describe(ItemOptions& options, OptionSet& set);
+// From here on the process reads images of as many pixels as these options allow: first line of
+// every step that reads any.
+void AllowImages(const ItemOptions& options);
 
 // How a network is run.
 struct ComputeOptions {

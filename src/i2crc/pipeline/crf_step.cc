@@ -256,6 +256,7 @@ void Describe(CrfStepOptions& o, OptionSet& set) {
 }
 
 CrfResult RunCrf(const CrfStepOptions& options, Context& context) {
+  AllowImages(options.items);
   CheckOptions(options);
   const CrfSettings settings = Resolve(options.crf);
   const CrfStep step(options, settings);

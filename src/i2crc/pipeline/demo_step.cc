@@ -144,6 +144,7 @@ void Describe(DemoOptions& o, OptionSet& set) {
 }
 
 DemoResult RunDemo(const DemoOptions& options, Context& context) {
+  AllowImages(options.items);
   CheckDevice(options.compute);
   CheckWritable(options.out, "--out " + options.out.string());
   SynthOptions synth;

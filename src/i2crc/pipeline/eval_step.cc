@@ -174,6 +174,7 @@ void Describe(EvalOptions& o, OptionSet& set) {
 }
 
 EvalResult RunEval(const EvalOptions& options, Context& context) {
+  AllowImages(options.items);
   CheckPaths(options);
   const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
   const int64_t left_out_before = context.left_out();

@@ -209,6 +209,17 @@ TEST_F(EvalStepTest, ScoresOneThingAtATime) {
   EXPECT_THAT(RefusalOf(), HasSubstr("give one of --predictions DIR (masks) and --cams DIR"));
 }
 
+TEST_F(EvalStepTest, ReadsImagesUpToTheSizeThatIsAllowed) {
+  AddImage("a", Truth());
+  options_.items.max_pixels = kSide * kSide;
+  EXPECT_EQ(Score().report.images.scored, 1u);
+  --options_.items.max_pixels;
+  EXPECT_THAT(RefusalOf(), HasSubstr("truth/a.png: PNG of 8x8 pixels is too large"));
+  SetMaxPixels(kDefaultMaxPixels);
+  // How large images may be decides no score: records do not name it.
+  EXPECT_EQ(SettingsOf(options_), SettingsOf(EvalOptions()));
+}
+
 TEST_F(EvalStepTest, RefusesAFolderAsJsonFile) {
   AddImage("a", Truth());
   options_.json = folder_ / "truth";

@@ -261,6 +261,7 @@ void WarnOfOtherObjects(const LabelOptions& options, const LabelResult& result, 
 }  // namespace
 
 LabelResult RunLabel(const LabelOptions& options, Context& context) {
+  AllowImages(options.items);
   CheckFolder(options.cams, "--cams");
   CheckRule(options, context);
   CheckOutFolder(options.out, {{"--cams", &options.cams},

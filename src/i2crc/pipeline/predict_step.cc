@@ -286,6 +286,7 @@ void Describe(PredictOptions& o, OptionSet& set) {
 }
 
 PredictResult RunPredict(const PredictOptions& options, Context& context) {
+  AllowImages(options.items);
   CheckFolder(options.images, "--images");
   CheckOutFolder(options.out, {{"--images", &options.images},
                                {"--saliency", &options.saliency},

@@ -76,6 +76,7 @@ void Describe(RefineOptions& o, OptionSet& set) {
 }
 
 RefineResult RunRefine(const RefineOptions& options, Context& context) {
+  AllowImages(options.items);
   CheckFolder(options.predictions, "--predictions");
   CheckFolder(options.labels, "--labels");
   CheckOutFolder(options.out,

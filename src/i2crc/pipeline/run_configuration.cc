@@ -99,6 +99,7 @@ void Fill(Options& options, const TomlFile& file, const std::vector<std::string>
   take("seed", run.seed);
   take("threads", run.items.threads);
   take("on-error", run.items.on_error);
+  take("max-pixels", run.items.max_pixels);
   take("device", run.compute.device);
   if (run.compute.precision != kAutoPrecision) take("precision", run.compute.precision);
   if (std::find(sections.begin(), sections.end(), "predict") != sections.end())
@@ -325,8 +326,8 @@ std::string ToToml(const RunConfiguration& configuration) {
       const auto is_in = [&](const std::vector<std::string>& names) {
         return std::find(names.begin(), names.end(), option.name()) != names.end();
       };
-      static const std::vector<std::string> of_the_run = {"seed", "threads", "on-error", "device",
-                                                          "loader-threads"};
+      static const std::vector<std::string> of_the_run = {
+          "seed", "threads", "on-error", "max-pixels", "device", "loader-threads"};
       return (option.is_path() && !is_in(own_paths)) || is_in(of_the_run) || is_in(decided);
     });
     text += (text.empty() ? "" : "\n") + ToToml(section, set);

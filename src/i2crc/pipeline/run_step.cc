@@ -252,6 +252,7 @@ nlohmann::ordered_json DescribeRun(const RunConfiguration& c) {
 }
 
 void CheckRun(const RunConfiguration& c, const std::vector<Stage>& stages, Context& context) {
+  AllowImages(c.run.items);
   CheckFolder(c.run.images, "[run] images");
   if (!c.run.truth.empty()) CheckFolder(c.run.truth, "[run] truth");
   CheckOutFolder(c.run.out, {});

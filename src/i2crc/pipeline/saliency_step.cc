@@ -60,6 +60,7 @@ void Describe(SaliencyOptions& o, OptionSet& set) {
 void CheckDetector(const SaliencyOptions& options) { SaliencyDetector{DetectorOf(options)}; }
 
 SaliencyResult RunSaliency(const SaliencyOptions& options, Context& context) {
+  AllowImages(options.items);
   CheckFolder(options.images, "--images");
   // A map has the name that a PNG photograph may have.
   CheckOutFolder(options.out, {{"--images", &options.images}});

@@ -176,6 +176,7 @@ NetworkSpec NetworkOf(const TrainClsOptions& options, int classes) {
 }
 
 TrainingResult RunTrainCls(const TrainClsOptions& options, Context& context) {
+  AllowImages(options.items);
   CheckFolder(options.images, "--images");
   const bool has_saliency = !IsNone(options.saliency);
   if (has_saliency) CheckFolder(options.saliency, "--saliency");

@@ -228,6 +228,7 @@ NetworkSpec NetworkOf(const TrainSegOptions& options, int classes) {
 }
 
 TrainingResult RunTrainSeg(const TrainSegOptions& options, Context& context) {
+  AllowImages(options.items);
   CheckFolder(options.images, "--images");
   CheckFolder(options.labels, "--labels");
   CheckOutFolder(options.out, {});

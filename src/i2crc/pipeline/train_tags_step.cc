@@ -108,6 +108,7 @@ void Describe(TrainTagsOptions& o, OptionSet& set) {
 }
 
 TrainTagsResult RunTrainTags(const TrainTagsOptions& options, Context& context) {
+  AllowImages(options.items);
   CheckFolder(options.images, "--images");
   CheckOutFolder(options.out, {{"--images", &options.images}});
   const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
