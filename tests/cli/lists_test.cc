@@ -70,6 +70,20 @@ TEST_F(ListsTest, ClassFiles) {
   refused(many, "s/classes.txt:255: there are more than 254 classes");
 }
 
+TEST_F(ListsTest, TextOfOtherMachines) {
+  Write("l.txt", "scene_00000 1\rscene_00001 2\r");
+  EXPECT_EQ(Run(Predict("l.txt")).status, 0);
+  EXPECT_THAT(Files("out"), ::testing::ElementsAre("scene_00000.png", "scene_00001.png"));
+  std::filesystem::remove_all(dir_ / "out");
+  std::string utf16 = "\xff\xfe";
+  for (const char c : std::string("scene_00000 1\r\n")) utf16 += {c, '\0'};
+  ExpectRefusedList(utf16, "l.txt: is UTF-16 text; save it as UTF-8");
+  Write("s/classes.txt", utf16);
+  ExpectRefused(TrainSeg(), "s/classes.txt: is UTF-16 text; save it as UTF-8");
+  Write("c.toml", utf16);
+  ExpectRefused({"cam", "--config", "c.toml"}, "c.toml: is UTF-16 text; save it as UTF-8");
+}
+
 TEST_F(ListsTest, TagsWithoutASingleTagImageTrainWithAWarning) {
   Write("l.txt", "scene_00000 1 2\nscene_00001 0 2\nscene_00002\n");
   const ProgramResult result = Run(TrainCls("l.txt"));

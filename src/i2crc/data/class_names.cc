@@ -9,6 +9,7 @@
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/error.h"
 #include "i2crc/core/image.h"
+#include "i2crc/core/text_encoding.h"
 #include "i2crc/data/text_lines.h"
 #include "i2crc/options/quote.h"
 
@@ -73,6 +74,7 @@ ClassNames ClassNames::Read(const std::filesystem::path& path) {
 }
 
 ClassNames ClassNames::Parse(const std::string& text, const std::string& file) {
+  RefuseUtf16(text, file);
   std::vector<std::string> names;
   for (std::string_view line : SplitLines(text)) {
     names.emplace_back(Trimmed(line));

@@ -14,8 +14,8 @@ class ClassNames {
   // PASCAL VOC's twenty.
   static ClassNames Voc();
   // One name a line, 1 to 254, each once, not empty, no spaces inside, not a number, not
-  // "background", UTF-8. Blanks around a name, CRLF, a byte-order mark and empty lines at the end
-  // are taken. Throws Error "FILE:LINE: …".
+  // "background", UTF-8. Blanks around a name, lines that end in CRLF or CR, a byte-order mark and
+  // empty lines at the end are taken. Throws Error "FILE:LINE: …".
   static ClassNames Read(const std::filesystem::path& path);
   // Those of the file, or VOC's where path is empty.
   static ClassNames ReadOrVoc(const std::filesystem::path& path);

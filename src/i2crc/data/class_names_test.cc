@@ -53,6 +53,7 @@ TEST(ClassNames, FileTakesWindowsLinesByteOrderMarkAndBlanksAround) {
       ClassNames::Parse("\xef\xbb\xbf  cat \r\nbl\xc3\xa4uling\t\r\n3d_printer\r\n\r\n\n", "f");
   EXPECT_THAT(classes.names(), ElementsAre("cat", "bl\xc3\xa4uling", "3d_printer"));
   EXPECT_THAT(ClassNames::Parse("cat\ndog", "f").names(), ElementsAre("cat", "dog"));
+  EXPECT_THAT(ClassNames::Parse("cat\rdog\r", "f").names(), ElementsAre("cat", "dog"));
 }
 
 TEST(ClassNames, FileOfTheUtmostLength) {
@@ -71,6 +72,10 @@ TEST(ClassNames, MessagesNameFileLineAndCause) {
   EXPECT_THAT(MessageOf("cat\x01\n"), HasSubstr("'cat\\x01' has a space or a control character"));
   EXPECT_THAT(MessageOf("a\nb\tc\n"), StartsWith("classes.txt:2: class name 'b\\x09c'"));
   EXPECT_THAT(MessageOf("cat\n\xff\xfe\n"), HasSubstr(":2: the class name is not UTF-8"));
+  EXPECT_EQ(MessageOf(std::string("\xff\xfe"
+                                  "c\0a\0t\0",
+                                  8)),
+            "classes.txt: is UTF-16 text; save it as UTF-8");
   EXPECT_THAT(MessageOf("background\naeroplane\n"), HasSubstr(":1: background is not a class"));
   for (const char* number : {"7", "-1", "+3", "1.5", ".5", "1e3", "1e999"})
     EXPECT_THAT(MessageOf(fmt::format("cat\n{}\n", number)),
@@ -104,7 +109,8 @@ TEST(TextLines, EndsOfLines) {
   EXPECT_THAT(SplitLines(""), ElementsAre());
   EXPECT_THAT(SplitLines("\n"), ElementsAre(""));
   EXPECT_THAT(SplitLines("a\r\n\nb"), ElementsAre("a", "", "b"));
-  EXPECT_THAT(SplitLines("a\rb\r\r\n"), ElementsAre("a\rb\r"));
+  EXPECT_THAT(SplitLines("a\rb\r"), ElementsAre("a", "b"));
+  EXPECT_THAT(SplitLines("a\r\r\nb\r\n\r"), ElementsAre("a", "", "b", ""));
   EXPECT_THAT(SplitLines("\xef\xbb\xbf"
                          "a\n\xef\xbb\xbf"
                          "b"),

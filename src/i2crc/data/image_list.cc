@@ -12,6 +12,7 @@
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/error.h"
+#include "i2crc/core/text_encoding.h"
 #include "i2crc/data/text_lines.h"
 #include "i2crc/options/option_set.h"
 #include "i2crc/options/quote.h"
@@ -68,6 +69,7 @@ int ParseClass(std::string_view word, const ClassNames& classes, const std::stri
 // classes is null where tags are passed over.
 std::vector<ListedImage> Parse(const std::string& text, const std::string& name,
                                const ClassNames* classes) {
+  RefuseUtf16(text, name);
   std::vector<ListedImage> images;
   std::unordered_map<std::string, size_t> line_of_id;
   const std::vector<std::string_view> lines = SplitLines(text);

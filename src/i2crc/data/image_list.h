@@ -19,10 +19,10 @@ struct ListedImage {
 
 // Reads `ID class…` lines, separated by spaces or tabs; a class is an index from 0 or a name; a
 // class that stands twice on a line counts once. Empty lines and lines that begin with '#' are
-// passed over; CRLF and a byte-order mark are taken. Throws Error "FILE:LINE: cause" for an unknown
-// or out-of-range class (with the nearest name), an ID that is absolute, has an empty, "." or ".."
-// part or stands twice, a control character in an ID; "FILE: …" where the list is empty or cannot
-// be read.
+// passed over; a byte-order mark and lines that end in CRLF or CR are taken. Throws Error
+// "FILE:LINE: cause" for an unknown or out-of-range class (with the nearest name), an ID that is
+// absolute, has an empty, "." or ".." part or stands twice, a control character in an ID; "FILE: …"
+// where the list is empty or cannot be read.
 std::vector<ListedImage> ReadImageList(const std::filesystem::path& path,
                                        const ClassNames& classes);
 std::vector<ListedImage> ParseImageList(const std::string& text, const std::string& name,

@@ -59,6 +59,25 @@ TEST(ImageList, CommentsEmptyLinesWindowsLinesByteOrderMarkTabs) {
   EXPECT_EQ(images[1], (ListedImage{"b", {6}}));
 }
 
+TEST(ImageList, LinesOfAnOldMacAreLines) {
+  const auto images = Parsed("a cat\rb dog\r");
+  ASSERT_EQ(images.size(), 2u);
+  EXPECT_EQ(images[0], (ListedImage{"a", {7}}));
+  EXPECT_EQ(images[1], (ListedImage{"b", {11}}));
+  EXPECT_EQ(ParseImageIds("a cat\rb dog\r", "f").size(), 2u);
+  EXPECT_EQ(ListError("a cat\rb cow\rc dgo\r"),
+            "train.txt:3: unknown class 'dgo'; did you mean 'dog'?");
+}
+
+TEST(ImageList, Utf16IsNamed) {
+  std::string text = "\xff\xfe";
+  for (const char c : std::string("a cat\r\n")) text += {c, '\0'};
+  EXPECT_EQ(ListError(text), "train.txt: is UTF-16 text; save it as UTF-8");
+  EXPECT_EQ(MessageOf([&] { ParseImageIds(text, "f"); }), "f: is UTF-16 text; save it as UTF-8");
+  // Without its byte-order mark.
+  EXPECT_EQ(ListError(text.substr(2)), "train.txt: is UTF-16 text; save it as UTF-8");
+}
+
 TEST(ImageList, IdsMayHaveFoldersDotsBackslashesAndForeignLetters) {
   const auto images = Parsed("a/0001\na/..b/c..\n...\n.hidden\na\\b\n\xc3\xa4\xff\n-x\n");
   ASSERT_EQ(images.size(), 7u);
@@ -83,8 +102,6 @@ TEST(ImageList, ControlCharactersInAnId) {
   EXPECT_EQ(ListError("a\x1b[31m 1\n"),
             "train.txt:1: the ID 'a\\x1b[31m' has a control character in it");
   EXPECT_THAT(ListError(std::string("a\0b 1\n", 6)), HasSubstr("'a\\x00b' has a control"));
-  // Lines of an old Mac.
-  EXPECT_THAT(ListError("a\rb\r"), HasSubstr("'a\\x0db' has a control"));
 }
 
 TEST(ImageList, AnIdThatStandsTwice) {

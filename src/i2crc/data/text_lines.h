@@ -9,9 +9,9 @@ namespace i2crc {
 
 // What the readers of small text files (lists, class names) share.
 
-// The lines of a text, without their ends ("\n" or "\r\n") and without a byte-order mark before the
-// first; line i is line number i + 1 of the file. Views into text. No empty line after the last
-// "\n".
+// The lines of a text, without their ends ("\n", "\r\n" or an old Mac's "\r") and without a
+// byte-order mark before the first; line i is line number i + 1 of the file. Views into text. No
+// empty line after the last end.
 std::vector<std::string_view> SplitLines(std::string_view text);
 
 // The words of a line, separated by any number of spaces and tabs.

@@ -27,6 +27,7 @@
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/error.h"
+#include "i2crc/core/text_encoding.h"
 #include "i2crc/options/quote.h"
 
 namespace fs = std::filesystem;
@@ -113,6 +114,7 @@ TomlFile TomlFile::Read(const fs::path& path) {
 
 TomlFile TomlFile::Parse(const std::string& text, const std::string& name, const fs::path& base) {
   if (text.size() > kMaxBytes) Fail("{}: larger than {} bytes", name, kMaxBytes);
+  RefuseUtf16(text, name);
   CheckDots(text, name);
   auto impl = std::make_unique<Impl>();
   impl->path = name;

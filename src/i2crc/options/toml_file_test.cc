@@ -100,6 +100,17 @@ TEST(TomlFile, WhatIsNotTomlIsAnErrorWithPositionOnOneLine) {
   }
 }
 
+TEST(TomlFile, Utf16IsNamed) {
+  const std::string text = "[cam]\n";
+  std::string little_endian = "\xff\xfe", big_endian;
+  for (const char c : text) {
+    little_endian += {c, '\0'};
+    big_endian += {'\0', c};
+  }
+  for (const std::string& file : {little_endian, little_endian.substr(2), big_endian})
+    EXPECT_EQ(ErrorOf(file), "a.toml: is UTF-16 text; save it as UTF-8");
+}
+
 // Both ran the parser, or the destruction of what it built, into the end of the stack.
 TEST(TomlFile, DeepNestingIsRefused) {
   std::string dots = "a";
