@@ -11,11 +11,14 @@ FinishQueue::FinishQueue(int threads, int64_t ahead) : ahead_(std::max<int64_t>(
 }
 
 FinishQueue::~FinishQueue() {
+  std::deque<std::function<void()>> dropped;
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
+    dropped.swap(waiting_);
   }
   changed_.notify_all();
+  dropped.clear();  // what they hold goes before the pieces that are at work are done
   for (std::thread& thread : threads_) thread.join();
 }
 

@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cstring>
 
 #include "i2crc/core/error.h"
@@ -256,23 +255,16 @@ TEST(Safetensors, GoldensAreReadAsTheirOwnReaderDoes) {
   EXPECT_GE(files, 10);
 }
 
-TEST(Safetensors, ResNet50IsReadFast) {
+// How fast that is, bench/weights.cc measures.
+TEST(Safetensors, ResNet50IsReadWhole) {
   I2CRC_NEEDS_SHARED("weights/resnet50-imagenet.safetensors");
-  const auto start = std::chrono::steady_clock::now();
   const TensorMap tensors = ReadTensorFile(SharedPath("weights/resnet50-imagenet.safetensors"));
-  const auto read = std::chrono::steady_clock::now();
   int64_t elements = 0;
   for (const auto& [name, tensor] : tensors.items())
     elements += static_cast<int64_t>(tensor.ToF32().size());
-  const auto converted = std::chrono::steady_clock::now();
-  const auto ms = [](auto time) { return std::chrono::duration<double, std::milli>(time).count(); };
-  RecordProperty("read_ms", std::to_string(ms(read - start)));
-  RecordProperty("convert_ms", std::to_string(ms(converted - read)));
   EXPECT_EQ(tensors.size(), 267u);
   EXPECT_EQ(elements, 25'610'152);
   EXPECT_EQ(tensors.metadata.at("architecture"), "torchvision resnet50");
-  // Ten times what it takes: notices a slow path, not a busy machine.
-  EXPECT_LT(ms(converted - start), 2000);
 }
 
 }  // namespace
