@@ -144,7 +144,8 @@ TEST_F(ConfigTest, RunRefusesBeforeItWrites) {
   };
   refused(head, "neither is given");
   refused(head + "saliency = 'nowhere'\n", "nowhere: no such folder");
-  refused(head + "saliency = 's/Saliency'\nclasses = 's/train.txt'\n", "s/train.txt:1: class name");
+  refused(head + "saliency = 's/Saliency'\nclasses = 's/train.txt'\n",
+          "s/train.txt:1: the line is a class name too; is the list given as --classes?");
   refused(whole + "[train-cls]\nweights = 'none.pth'\n", "none.pth: No such file or directory");
   refused(whole + "[cam]\nout = 'else'\n", "[cam] out is decided by the run");
   refused(whole + "truth = 'none'\n", "none: no such folder");

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lists of images: IDs, tags and class names.
+#include <algorithm>
+
 #include "support/scenes_world.h"
 
 namespace i2crc::testing {
@@ -63,11 +65,34 @@ TEST_F(ListsTest, ClassFiles) {
   };
   refused("", "s/classes.txt: has no class names");
   refused("cat\ndog\ncat\n", "s/classes.txt:3: class name 'cat' is class 0 already");
+  refused("__background__\ncat\n",
+          "s/classes.txt:1: '__background__' is no class: delete this line");
   refused("cat\n12\n", "s/classes.txt:2: class name '12' is a number");
   refused("cat\n\ndog\n", "s/classes.txt:2: the class name is empty");
   std::string many;
   for (int i = 0; i < 255; ++i) many += "c" + std::to_string(i) + "\n";
   refused(many, "s/classes.txt:255: there are more than 254 classes");
+}
+
+TEST_F(ListsTest, ClassNamesWithBlanks) {
+  Write("s/classes.txt", "person\ntraffic light\nstop sign\nhot dog\ndog\nteddy bear\n");
+  Write("l.txt", "scene_00000 \"traffic light\" dog\nscene_00001 1\nscene_00002 \"hot dog\"\n");
+  Arguments train = TrainCls("l.txt");
+  *(std::find(train.begin(), train.end(), "--out") + 1) = "cls";
+  const ProgramResult trained = Run(train);
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  // The checkpoint has the names.
+  Arguments cam = Cam("l.txt");
+  cam[2] = "cls/checkpoint.safetensors";
+  const ProgramResult maps = Run(cam);
+  EXPECT_EQ(maps.status, 0) << maps.err;
+  EXPECT_THAT(Files("out"), ::testing::ElementsAre("scene_00000_1.png", "scene_00000_4.png",
+                                                   "scene_00001_1.png", "scene_00002_3.png"));
+  const ProgramResult scores = Run({"eval", "--cams", "out", "--truth", "s/SegmentationClass",
+                                    "--list", "l.txt", "--classes", "s/classes.txt"});
+  EXPECT_EQ(scores.status, 0) << scores.err;
+  EXPECT_THAT(scores.out, HasSubstr("\ntraffic light  "));
+  ExpectRefusedTags("scene_00000 traffic light\n", "l.txt:1: unknown class 'traffic'");
 }
 
 TEST_F(ListsTest, TextOfOtherMachines) {

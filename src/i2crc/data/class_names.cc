@@ -2,6 +2,7 @@
 #include "i2crc/data/class_names.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -30,13 +31,11 @@ std::optional<std::string> NameProblem(const std::vector<std::string>& names, si
     return fmt::format("there are more than {} classes", kMaxClasses);
   if (name.empty()) return "the class name is empty";
   if (!IsUtf8(name)) return "the class name is not UTF-8 text";
-  if (name.find(' ') != std::string::npos || HasControlCharacter(name))
-    return fmt::format("class name {} has a space or a control character in it", Quoted(name));
+  if (HasControlCharacter(name))
+    return fmt::format("class name {} has a tab or another control character in it", Quoted(name));
   if (LooksLikeNumber(name))
     return fmt::format("class name {} is a number, which lists take for a class index",
                        Quoted(name));
-  if (name == "background")
-    return "background is not a class of its own: leave it out (class 0 is the first object class)";
   const auto end = names.begin() + static_cast<std::ptrdiff_t>(index);
   const auto twin = std::find(names.begin(), end, name);
   if (twin != end)
@@ -44,16 +43,23 @@ std::optional<std::string> NameProblem(const std::vector<std::string>& names, si
   return std::nullopt;
 }
 
+// What a file of names must not have besides.
+std::optional<std::string> ProblemInFile(const std::string& name) {
+  if (MeansBackground(name))
+    return fmt::format(
+        "{} is no class: delete this line (masks stay as they are, 0 is background; class indices "
+        "in lists count from 0 without it)",
+        Quoted(name));
+  if (name.starts_with('"'))
+    return fmt::format("class name {} begins with a quotation mark, which lists put around names",
+                       Quoted(name));
+  return std::nullopt;
+}
+
 std::optional<Problem> FindProblem(const std::vector<std::string>& names) {
   for (size_t i = 0; i < names.size(); ++i)
     if (auto cause = NameProblem(names, i)) return Problem{i, *std::move(cause)};
   return std::nullopt;
-}
-
-std::string_view Trimmed(std::string_view line) {
-  const size_t begin = line.find_first_not_of(" \t");
-  if (begin == std::string_view::npos) return {};
-  return line.substr(begin, line.find_last_not_of(" \t") + 1 - begin);
 }
 
 }  // namespace
@@ -83,6 +89,8 @@ ClassNames ClassNames::Parse(const std::string& text, const std::string& file) {
   }
   while (!names.empty() && names.back().empty()) names.pop_back();
   if (names.empty()) Fail("{}: has no class names", file);
+  for (size_t i = 0; i < names.size(); ++i)
+    if (const auto cause = ProblemInFile(names[i])) Fail("{}:{}: {}", file, i + 1, *cause);
   if (const auto problem = FindProblem(names))
     Fail("{}:{}: {}", file, problem->index + 1, problem->cause);
   return ClassNames(std::move(names));
@@ -106,6 +114,15 @@ bool LooksLikeNumber(std::string_view word) {
   double value = 0;
   const auto [end, failure] = std::from_chars(word.data(), word.data() + word.size(), value);
   return failure != std::errc::invalid_argument && end == word.data() + word.size();
+}
+
+bool MeansBackground(std::string_view word) {
+  constexpr std::string_view kDecoration = " _-()[]<>*";
+  std::string letters;
+  for (const char c : word)
+    if (kDecoration.find(c) == std::string_view::npos)
+      letters += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return letters == "background" || letters == "bg";
 }
 
 }  // namespace i2crc

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdint>
 #include <numeric>
+#include <set>
 #include <string_view>
 #include <system_error>
 #include <unordered_map>
@@ -48,6 +50,11 @@ std::string UnknownClass(std::string_view word, const ClassNames& classes) {
   constexpr size_t kLongestNearName = 100;
   const std::string cause = fmt::format("unknown class {}", Quoted(word));
   if (word.size() > kLongestNearName) return cause;
+  if (MeansBackground(word)) return cause + ": background is no tag, leave it out";
+  const std::string beginning = std::string(word) + " ";
+  for (const std::string& name : classes.names())
+    if (name.starts_with(beginning))
+      return cause + fmt::format("; a name with blanks stands in quotation marks: \"{}\"", name);
   return cause + Suggestion(NearestName(std::string(word), classes.names()));
 }
 
@@ -66,6 +73,22 @@ int ParseClass(std::string_view word, const ClassNames& classes, const std::stri
   return index;
 }
 
+bool HasImage(std::string_view line) {
+  line = Trimmed(line);
+  return !line.empty() && !line.starts_with('#');
+}
+
+// A list that was given for the file of class names too reads as names with blanks.
+void RefuseListAsNames(const std::vector<std::string_view>& lines, const std::string& name,
+                       const ClassNames& classes) {
+  const auto first = std::find_if(lines.begin(), lines.end(), HasImage);
+  if (first == lines.end()) return;
+  const std::string_view line = Trimmed(*first);
+  if (line.find(' ') != std::string_view::npos && classes.Find(line) >= 0)
+    Fail("{}:{}: the line is a class name too; is the list given as --classes?", name,
+         first - lines.begin() + 1);
+}
+
 // classes is null where tags are passed over.
 std::vector<ListedImage> Parse(const std::string& text, const std::string& name,
                                const ClassNames* classes) {
@@ -73,12 +96,14 @@ std::vector<ListedImage> Parse(const std::string& text, const std::string& name,
   std::vector<ListedImage> images;
   std::unordered_map<std::string, size_t> line_of_id;
   const std::vector<std::string_view> lines = SplitLines(text);
+  if (classes != nullptr) RefuseListAsNames(lines, name, *classes);
   for (size_t i = 0; i < lines.size(); ++i) {
-    const std::vector<std::string_view> words = SplitWords(lines[i]);
-    if (words.empty() || words[0].starts_with('#')) continue;
+    if (!HasImage(lines[i])) continue;
     const std::string where = fmt::format("{}:{}", name, i + 1);
+    const auto words = SplitWords(lines[i], classes == nullptr ? 1 : SIZE_MAX);
+    if (!words) Fail("{}: a word that begins with a quotation mark must end with one", where);
 
-    ListedImage image{.id = std::string(words[0]), .tags = {}};
+    ListedImage image{.id = std::string(words->front()), .tags = {}};
     const std::string_view problem = IdProblem(image.id);
     if (!problem.empty()) Fail("{}: the ID {} {}", where, Quoted(image.id), problem);
     const auto [earlier, is_new] = line_of_id.emplace(image.id, i + 1);
@@ -86,8 +111,8 @@ std::vector<ListedImage> Parse(const std::string& text, const std::string& name,
       Fail("{}: the ID {} stands on line {} already", where, Quoted(image.id), earlier->second);
 
     if (classes != nullptr) {
-      for (size_t w = 1; w < words.size(); ++w)
-        image.tags.push_back(ParseClass(words[w], *classes, where));
+      for (size_t w = 1; w < words->size(); ++w)
+        image.tags.push_back(ParseClass((*words)[w], *classes, where));
       std::sort(image.tags.begin(), image.tags.end());
       image.tags.erase(std::unique(image.tags.begin(), image.tags.end()), image.tags.end());
     }
@@ -145,6 +170,19 @@ std::vector<ListedImage> ReadImageList(const fs::path& path, const ClassNames& c
 std::vector<ListedImage> ParseImageList(const std::string& text, const std::string& name,
                                         const ClassNames& classes) {
   return Parse(text, name, &classes);
+}
+
+std::vector<int> TagsOfList(const fs::path& path, const ClassNames& classes) {
+  const std::string text = ReadWholeFile(path, kMaxListBytes);
+  RefuseListAsNames(SplitLines(text), path.string(), classes);
+  std::set<int> tags;
+  try {
+    for (const ListedImage& image : ParseImageList(text, path.string(), classes))
+      tags.insert(image.tags.begin(), image.tags.end());
+  } catch (const Error&) {
+    return {};
+  }
+  return {tags.begin(), tags.end()};
 }
 
 std::vector<ListedImage> ReadImageIds(const fs::path& path) {

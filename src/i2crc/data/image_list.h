@@ -18,15 +18,21 @@ struct ListedImage {
 };
 
 // Reads `ID class…` lines, separated by spaces or tabs; a class is an index from 0 or a name; a
-// class that stands twice on a line counts once. Empty lines and lines that begin with '#' are
-// passed over; a byte-order mark and lines that end in CRLF or CR are taken. Throws Error
+// class that stands twice on a line counts once. What has blanks in it, ID or name, stands in
+// quotation marks: `"street 1" person "traffic light"`. Empty lines and lines that begin with '#'
+// are passed over; a byte-order mark and lines that end in CRLF or CR are taken. Throws Error
 // "FILE:LINE: cause" for an unknown or out-of-range class (with the nearest name), an ID that is
-// absolute, has an empty, "." or ".." part or stands twice, a control character in an ID; "FILE: …"
-// where the list is empty or cannot be read.
+// absolute, has an empty, "." or ".." part or stands twice, a control character in an ID, a line
+// that is a class name (the list was given for the names); "FILE: …" where the list is empty or
+// cannot be read.
 std::vector<ListedImage> ReadImageList(const std::filesystem::path& path,
                                        const ClassNames& classes);
 std::vector<ListedImage> ParseImageList(const std::string& text, const std::string& name,
                                         const ClassNames& classes);
+// Every class that some image of the list is tagged with, ascending. None where its tags are not of
+// these classes, as may be where they are passed over. Throws Error where the list was given for
+// the class names.
+std::vector<int> TagsOfList(const std::filesystem::path& path, const ClassNames& classes);
 // Where tags are not needed: everything after the ID is passed over.
 std::vector<ListedImage> ReadImageIds(const std::filesystem::path& path);
 std::vector<ListedImage> ParseImageIds(const std::string& text, const std::string& name);

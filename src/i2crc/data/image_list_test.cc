@@ -131,6 +131,45 @@ TEST(ImageList, ClassesAreThoseOfTheFile) {
               HasSubstr("there are 2 classes, 0 to 1"));
 }
 
+TEST(ImageList, WhatHasBlanksStandsInQuotationMarks) {
+  const ClassNames classes({"person", "traffic light", "stop sign"});
+  const auto parsed = [&](const std::string& text) { return ParseImageList(text, "f", classes); };
+  const auto images = parsed("a \"traffic light\" 0\n\"b 1\"\t\"stop sign\"\t\"person\"\nc 1\n");
+  ASSERT_EQ(images.size(), 3u);
+  EXPECT_EQ(images[0], (ListedImage{"a", {0, 1}}));
+  EXPECT_EQ(images[1], (ListedImage{"b 1", {0, 2}}));
+  EXPECT_EQ(images[2], (ListedImage{"c", {1}}));
+  EXPECT_EQ(ParseImageIds("\"b 1\" \"x\n\"#c\"\n# \"d\n", "f").size(), 2u);
+
+  const auto message = [&](const std::string& text) { return MessageOf([&] { parsed(text); }); };
+  for (const char* line : {"a traffic light\n", "a\ttraffic light\n"})
+    EXPECT_EQ(message(line),
+              "f:1: unknown class 'traffic'; a name with blanks stands in quotation marks: "
+              "\"traffic light\"");
+  for (const char* line : {"a \"traffic light\n", "\"a\n", "a \"stop sign\"0\n"})
+    EXPECT_EQ(message(line), "f:1: a word that begins with a quotation mark must end with one");
+  EXPECT_EQ(message("a \"stop  sign\"\n"),
+            "f:1: unknown class 'stop  sign'; did you mean 'stop sign'?");
+}
+
+TEST(ImageList, TheListIsNoFileOfClassNames) {
+  testing::TempDir dir;
+  const std::string text = "# ours\na 0 1 \nb 1\n";
+  WriteFileAtomically(dir / "l.txt", text);
+  const ClassNames classes = ClassNames::Parse(text, "l.txt");
+  const std::string message = (dir / "l.txt").string() +
+                              ":2: the line is a class name too; is the list given as --classes?";
+  EXPECT_EQ(MessageOf([&] { ReadImageList(dir / "l.txt", classes); }), message);
+  EXPECT_EQ(MessageOf([&] { TagsOfList(dir / "l.txt", classes); }), message);
+  // IDs may be names of classes.
+  EXPECT_EQ(ParseImageList("cat 0\n", "f", ClassNames({"cat", "hot dog"})).size(), 1u);
+}
+
+TEST(ImageList, BackgroundIsNoTag) {
+  EXPECT_EQ(ListError("a __background__ dog\n"),
+            "train.txt:1: unknown class '__background__': background is no tag, leave it out");
+}
+
 TEST(ImageList, AnEmptyListIsAnError) {
   EXPECT_EQ(ListError(""), "train.txt: the list has no images");
   EXPECT_EQ(ListError("# nothing\n\n"), "train.txt: the list has no images");
@@ -153,6 +192,14 @@ TEST(ImageList, FilesAreReadAndNamed) {
   WriteFileAtomically(dir / "l.txt", "a 1\nb 2\n");
   EXPECT_EQ(ReadImageList(dir / "l.txt", ClassNames::Voc()).size(), 2u);
   EXPECT_EQ(ReadImageIds(dir / "l.txt").size(), 2u);
+}
+
+TEST(ImageList, TagsOfAWholeList) {
+  testing::TempDir dir;
+  WriteFileAtomically(dir / "l.txt", "a dog 1\nb\nc 1 cat\n");
+  EXPECT_THAT(TagsOfList(dir / "l.txt", ClassNames::Voc()), ElementsAre(1, 7, 11));
+  WriteFileAtomically(dir / "l.txt", "a dog\nb of something else\n");
+  EXPECT_THAT(TagsOfList(dir / "l.txt", ClassNames::Voc()), ElementsAre());
 }
 
 TEST(ImageList, ListsOfTheRealDatasetAndTheGoldens) {

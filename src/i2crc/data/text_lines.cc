@@ -48,13 +48,25 @@ std::vector<std::string_view> SplitLines(std::string_view text) {
   return lines;
 }
 
-std::vector<std::string_view> SplitWords(std::string_view line) {
+std::string_view Trimmed(std::string_view line) {
+  const size_t begin = line.find_first_not_of(" \t");
+  if (begin == std::string_view::npos) return {};
+  return line.substr(begin, line.find_last_not_of(" \t") + 1 - begin);
+}
+
+std::optional<std::vector<std::string_view>> SplitWords(std::string_view line, size_t most) {
   constexpr std::string_view kBlanks = " \t";
   std::vector<std::string_view> words;
   size_t begin = line.find_first_not_of(kBlanks);
-  while (begin != std::string_view::npos) {
-    const size_t end = std::min(line.find_first_of(kBlanks, begin), line.size());
+  while (begin != std::string_view::npos && words.size() < most) {
+    const bool is_quoted = line[begin] == '"';
+    if (is_quoted) ++begin;
+    size_t end = is_quoted ? line.find('"', begin) : line.find_first_of(kBlanks, begin);
+    if (is_quoted && end == std::string_view::npos) return std::nullopt;
+    end = std::min(end, line.size());
     words.push_back(line.substr(begin, end - begin));
+    if (is_quoted) ++end;
+    if (end < line.size() && kBlanks.find(line[end]) == std::string_view::npos) return std::nullopt;
     begin = line.find_first_not_of(kBlanks, end);
   }
   return words;

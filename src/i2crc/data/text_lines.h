@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,8 +17,14 @@ namespace i2crc {
 // empty line after the last end.
 std::vector<std::string_view> SplitLines(std::string_view text);
 
-// The words of a line, separated by any number of spaces and tabs.
-std::vector<std::string_view> SplitWords(std::string_view line);
+// A line without the spaces and tabs around it.
+std::string_view Trimmed(std::string_view line);
+
+// The words of a line, separated by any number of spaces and tabs. A word that begins with a
+// quotation mark (") goes on to the next one, blanks included, and is without the two. None where
+// that one is missing or not followed by a blank. most: words behind so many are not looked at.
+std::optional<std::vector<std::string_view>> SplitWords(std::string_view line,
+                                                        size_t most = SIZE_MAX);
 
 bool HasControlCharacter(std::string_view text);
 
