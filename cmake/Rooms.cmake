@@ -19,12 +19,12 @@ if(I2CRC_SANITIZE)
   target_link_options(i2crc_flags INTERFACE -fsanitize=${I2CRC_SANITIZE})
 endif()
 
-# i2crc_room(NAME core SOURCES a.cc DEPS i2crc_x fmt::fmt TESTS a_test.cc [TEST_DEPS …] [TORCH])
+# i2crc_room(NAME core SOURCES a.cc DEPS i2crc_x fmt::fmt TESTS a_test.cc [TEST_DEPS …] [MAY_SKIP …] [TORCH])
 #
 # A room is one static library, i2crc_NAME, with its unit tests beside its sources. TORCH: the room includes
 # libtorch; all such rooms share one precompiled header.
 function(i2crc_room)
-  cmake_parse_arguments(ROOM "TORCH" "NAME" "SOURCES;DEPS;TESTS;TEST_DEPS" ${ARGN})
+  cmake_parse_arguments(ROOM "TORCH" "NAME" "SOURCES;DEPS;TESTS;TEST_DEPS;MAY_SKIP" ${ARGN})
   add_library(i2crc_${ROOM_NAME} STATIC ${ROOM_SOURCES})
   target_link_libraries(i2crc_${ROOM_NAME} PUBLIC i2crc_flags ${ROOM_DEPS})
   if(ROOM_TORCH)
@@ -35,27 +35,39 @@ function(i2crc_room)
     if(ROOM_TORCH)
       set(extra TORCH)
     endif()
-    i2crc_test(NAME ${ROOM_NAME}_test SOURCES ${ROOM_TESTS} DEPS i2crc_${ROOM_NAME} ${ROOM_TEST_DEPS} ${extra})
+    i2crc_test(NAME ${ROOM_NAME}_test SOURCES ${ROOM_TESTS} DEPS i2crc_${ROOM_NAME} ${ROOM_TEST_DEPS}
+               MAY_SKIP ${ROOM_MAY_SKIP} ${extra})
   endif()
 endfunction()
 
-# i2crc_test(NAME x_test SOURCES … DEPS … [TORCH] [WHOLE] [LABELS …]): a GoogleTest program, each test known to ctest by
-# its name (those that load libtorch run as one, since starting it costs half a second, and so do WHOLE ones, whose
-# tests share what takes long to make).
+# i2crc_test(NAME x_test SOURCES … DEPS … [TORCH] [WHOLE] [MAY_SKIP Suite.Test …] [LABELS …]): a GoogleTest program, each
+# test known to ctest by its name (those that load libtorch run as one, since starting it costs half a second, and so do
+# WHOLE ones, whose tests share what takes long to make). Of those that run as one, tests that may skip are named by
+# MAY_SKIP (*: all) and known to ctest by their names too: a skip among the others would go unseen, and is a failure.
 function(i2crc_test)
-  cmake_parse_arguments(TEST "TORCH;WHOLE" "NAME" "SOURCES;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(TEST "TORCH;WHOLE" "NAME" "SOURCES;DEPS;LABELS;MAY_SKIP" ${ARGN})
   add_executable(${TEST_NAME} ${TEST_SOURCES})
   target_link_libraries(${TEST_NAME} PRIVATE ${TEST_DEPS} i2crc_test_support GTest::gmock GTest::gtest_main)
   if(TEST_TORCH)
     i2crc_use_torch(${TEST_NAME})
   endif()
-  if(TEST_TORCH OR TEST_WHOLE)
-    add_test(NAME ${TEST_NAME} COMMAND ${TEST_NAME})
-    set_tests_properties(${TEST_NAME} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT 1800)
-  else()
-    include(GoogleTest)
-    gtest_discover_tests(${TEST_NAME} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${TEST_NAME}."
-                         PROPERTIES LABELS "${TEST_LABELS}")
+  include(GoogleTest)
+  # To ask for the tests' names takes long where the machine is busy.
+  set(discover DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 300 TEST_PREFIX "${TEST_NAME}.")
+  set(properties)
+  if(TEST_LABELS)
+    set(properties LABELS "${TEST_LABELS}")
+  endif()
+  string(REPLACE ";" ":" may_skip "${TEST_MAY_SKIP}")
+  if(NOT (TEST_TORCH OR TEST_WHOLE) OR may_skip STREQUAL "*")
+    gtest_discover_tests(${TEST_NAME} ${discover} PROPERTIES ${properties})
+    return()
+  endif()
+  add_test(NAME ${TEST_NAME} COMMAND ${TEST_NAME})
+  set_tests_properties(${TEST_NAME} PROPERTIES ${properties} TIMEOUT 1800 FAIL_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
+  if(may_skip)
+    set_tests_properties(${TEST_NAME} PROPERTIES ENVIRONMENT "GTEST_FILTER=-${may_skip}")
+    gtest_discover_tests(${TEST_NAME} ${discover} TEST_FILTER "${may_skip}" PROPERTIES ${properties})
   endif()
 endfunction()
 
