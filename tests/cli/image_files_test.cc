@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Photographs, maps and masks that are damaged, missing, of another size or of an unusual kind.
+#include <fmt/core.h>
+
 #include "i2crc/image/image_file.h"
 #include "i2crc/image/made_files.h"
 #include "i2crc/saliency/made_onnx.h"
@@ -151,7 +153,43 @@ TEST_F(ImageFilesTest, SaliencyMaps) {
   ImageU8 coloured(64, 64, 3);
   coloured.at(5, 5, 1) = 200;
   WriteRgbPng(dir_ / map, coloured);
-  ExpectFailed(TrainCls(), map + ": a map must be grey, this image has colours");
+  ExpectRefused(TrainCls(), map + ": a map must be grey, this image has colours");
+}
+
+TEST_F(ImageFilesTest, TrainingsWarnOfMapsAndMasksThatSayNothing) {
+  const std::vector<std::string> ids = TrainIds();
+  const auto expect_warning = [&](const Arguments& arguments, const std::string& text) {
+    const ProgramResult result = Run(arguments);
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_THAT(result.err, HasSubstr("i2crc: warning: " + text));
+    EXPECT_EQ(result.err.find(text), result.err.rfind(text)) << result.err;
+    fs::remove_all(dir_ / "out");
+  };
+  for (const std::string& id : ids)
+    WriteGreyPng(dir_ / ("s/Saliency/" + id + ".png"), ImageU8(64, 64, 1, 9));
+  expect_warning(TrainCls(), fmt::format("s/Saliency: {} of {} saliency maps have one value "
+                                         "everywhere",
+                                         ids.size(), ids.size()));
+  const std::string mask = "s/SegmentationClass/" + ids[0] + ".png";
+  ImageU8 object(64, 64, 1, 0);
+  object.at(5, 5) = 255;
+  for (const std::string& id : ids)
+    WriteGreyPng(dir_ / ("s/SegmentationClass/" + id + ".png"), object);
+  expect_warning(TrainSeg(), fmt::format("s/SegmentationClass: none of {} masks has a pixel of a "
+                                         "class, they hold 0 (background) and 255 (ignored) only",
+                                         ids.size()));
+  WriteGreyPng(dir_ / mask, ImageU8(64, 64, 1, 1));
+  expect_warning(TrainSeg() + Arguments{"--half", "both"},
+                 "s/SegmentationClass: no pixel of any mask is of a class that images are tagged "
+                 "with: ");
+  // A run reads them for several stages.
+  Write("c.toml",
+        "[run]\nout = 'out'\nimages = 's/JPEGImages'\nsaliency = 's/Saliency'\n"
+        "train = 's/train.txt'\nclasses = 's/classes.txt'\ntruth = 's/SegmentationClass'\n"
+        "[train-cls]\narch = 'resnet18'\nwidth = 0.125\ninput-size = 64\nepochs = 1\n");
+  const Arguments run = {"run", "--config", "c.toml", "--to", "label"};
+  expect_warning(run, "s/Saliency: ");
+  expect_warning(run, "s/SegmentationClass: no pixel of any mask is of a class");
 }
 
 TEST_F(ImageFilesTest, Masks) {

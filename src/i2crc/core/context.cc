@@ -41,6 +41,10 @@ std::unique_ptr<Progress> Context::StartProgress(const std::string& title, int64
   return make_progress_(title, total, unit);
 }
 
+void Context::WarnOnce(const std::string& what) {
+  if (warned_of_.insert(what).second) log_->warn("{}", what);
+}
+
 void Context::LeaveOut(const std::string& what) {
   ++left_out_;
   log_->warn("left out: {}", what);

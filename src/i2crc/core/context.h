@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "i2crc/core/error.h"
@@ -46,6 +47,9 @@ class Context {
   void WorkBegins() { work_began_ = true; }
   bool work_began() const { return work_began_; }
 
+  // A warning that the same command may come to several times, but says once.
+  void WarnOnce(const std::string& what);
+
   // An item (an image) that is passed over because of what: logged, counted, exit status 1.
   void LeaveOut(const std::string& what);
   int64_t left_out() const { return left_out_; }
@@ -66,6 +70,7 @@ class Context {
       make_progress_;
   std::atomic<bool> work_began_{false};
   std::atomic<int64_t> left_out_{0};
+  std::set<std::string> warned_of_;
 };
 
 // What to do about an image that cannot be used.

@@ -15,6 +15,7 @@
 #include "i2crc/pipeline/image_set.h"
 #include "i2crc/pipeline/item_loop.h"
 #include "i2crc/pipeline/mask_set.h"
+#include "i2crc/pipeline/suspicions.h"
 #include "i2crc/weights/tensor_file.h"
 
 namespace fs = std::filesystem;
@@ -88,14 +89,12 @@ std::vector<float> ReadProbabilities(const CrfItem& item) {
   return values;
 }
 
-std::vector<float> EnergiesOfMask(const CrfItem& item, double certainty) {
-  const ImageU8 mask =
-      ReadCheckedMask({item.unary, kMask, item.height, item.width}, item.labels - 1);
+std::vector<float> EnergiesOfMask(const ImageU8& mask, int label_count, double certainty) {
   // 0 is what UnaryFromLabels takes for unsure.
   std::vector<int32_t> labels(mask.size());
   std::transform(mask.values().begin(), mask.values().end(), labels.begin(),
                  [](uint8_t label) { return label == kIgnoreLabel ? 0 : int32_t{label} + 1; });
-  return crf::UnaryFromLabels(labels, item.labels, certainty);
+  return crf::UnaryFromLabels(labels, label_count, certainty);
 }
 
 class CrfStep {
@@ -104,13 +103,14 @@ class CrfStep {
 
   // The images of the list whose files agree.
   std::vector<CrfItem> CheckItems(Context& context) const;
-  CrfOutput Make(const CrfItem& item, CrfRunner& runner) const;
+  CrfOutput Make(const CrfItem& item, CrfRunner& runner, Suspicions& suspicions) const;
   void Write(const CrfItem& item, const CrfOutput& output) const;
 
  private:
   bool from_masks() const { return !options_.labels.empty(); }
   CrfItem CheckItem(const ListedImage& listed) const;
   int LabelsOf(const fs::path& unary, const SizedFile& photograph) const;
+  std::vector<float> UnaryOf(const CrfItem& item, Suspicions& suspicions) const;
 
   const CrfStepOptions& options_;
   const ClassNames classes_;
@@ -167,13 +167,20 @@ std::vector<CrfItem> CrfStep::CheckItems(Context& context) const {
   return items;
 }
 
-CrfOutput CrfStep::Make(const CrfItem& item, CrfRunner& runner) const {
+std::vector<float> CrfStep::UnaryOf(const CrfItem& item, Suspicions& suspicions) const {
+  if (!from_masks()) return ReadProbabilities(item);
+  const ImageU8 mask =
+      ReadCheckedMask({item.unary, kMask, item.height, item.width}, item.labels - 1);
+  suspicions.AddMask(options_.labels, mask);
+  return EnergiesOfMask(mask, item.labels, options_.certainty);
+}
+
+CrfOutput CrfStep::Make(const CrfItem& item, CrfRunner& runner, Suspicions& suspicions) const {
   const ImageU8 rgb = ReadPhotograph(item.photograph);
   if (rgb.height() != item.height || rgb.width() != item.width)
     Fail("{}: photograph is {}x{} now, was {}x{} when checked; did something else write it?",
          item.photograph.string(), rgb.width(), rgb.height(), item.width, item.height);
-  const std::vector<float> values =
-      from_masks() ? EnergiesOfMask(item, options_.certainty) : ReadProbabilities(item);
+  const std::vector<float> values = UnaryOf(item, suspicions);
   const auto kind = from_masks() ? CrfUnary::Kind::kEnergy : CrfUnary::Kind::kProbability;
   return runner.Run({kind, values, item.labels}, rgb, item.tags, options_.marginals,
                     item.unary.string());
@@ -261,6 +268,10 @@ CrfResult RunCrf(const CrfStepOptions& options, Context& context) {
   const CrfSettings settings = Resolve(options.crf);
   const CrfStep step(options, settings);
   const std::vector<CrfItem> items = step.CheckItems(context);
+  const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
+  Suspicions suspicions(classes);
+  if (!options.labels.empty() && options.label_count == 0)
+    suspicions.AddTags(options.labels, TagsOfList(options.list, classes));
   // Threads that no image is left for help with the others.
   const int threads = ThreadCount(options.items.threads);
   const auto count = static_cast<int64_t>(items.size());
@@ -273,10 +284,11 @@ CrfResult RunCrf(const CrfStepOptions& options, Context& context) {
   const auto item = [&](int64_t i) -> const CrfItem& { return items[static_cast<size_t>(i)]; };
   ForEachItem<CrfOutput>(
       "crf", count, workers > 1 ? workers : 0, options.items.policy(),
-      {.make = [&](int64_t i) { return step.Make(item(i), runner); },
+      {.make = [&](int64_t i) { return step.Make(item(i), runner, suspicions); },
        .write = [&](int64_t i, const CrfOutput& output) { step.Write(item(i), output); },
        .take = [&](int64_t, const CrfOutput&) { ++result.images; }},
       context);
+  suspicions.Warn(context);
   return result;
 }
 

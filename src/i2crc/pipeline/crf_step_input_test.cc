@@ -18,6 +18,8 @@ using ::testing::HasSubstr;
 using testing::kHeight;
 using testing::kPixels;
 using testing::kWidth;
+using testing::LoggedContext;
+using testing::MadeImage;
 using testing::Probability;
 
 class CrfStepInputTest : public testing::CrfStepTest {};
@@ -122,6 +124,30 @@ TEST_F(CrfStepInputTest, RefusesMasksThatDoNotFit) {
   wrong.at(2, 5) = 21;
   folder_.Mask("masks/a.png", wrong);
   EXPECT_THAT(FailureOf(), HasSubstr("masks/a.png: mask has the value 21 at column 5, row 2"));
+}
+
+TEST_F(CrfStepInputTest, WarnsOfMasksThatSayNothing) {
+  AddImage("a", "cat", 3);
+  AddImage("b", "", 3);
+  UseMasks();
+  const auto lines = [&] {
+    LoggedContext context;
+    RunCrf(options_, context);
+    return context.lines();
+  };
+  const ImageU8 object = MadeImage(kHeight, kWidth, [](int, int x) { return x < 8 ? 255 : 0; });
+  for (const char* name : {"masks/a.png", "masks/b.png"}) folder_.Mask(name, object);
+  EXPECT_EQ(lines(), "warning " + options_.labels.string() +
+                         ": none of 2 masks has a pixel of a class, they hold 0 (background) and "
+                         "255 (ignored) only; the value of an object is its class index + 1, of "
+                         "'aeroplane' 1\n");
+  folder_.Mask("masks/b.png", ImageU8(kHeight, kWidth, 1, 4));
+  EXPECT_EQ(lines(), "warning " + options_.labels.string() +
+                         ": no pixel of any mask is of a class that images are tagged with: "
+                         "'cat'\n");
+  // Labels of something else than classes.
+  options_.label_count = 5;
+  EXPECT_EQ(lines(), "");
 }
 
 TEST_F(CrfStepInputTest, TagsMustBeThereAndHaveALabel) {

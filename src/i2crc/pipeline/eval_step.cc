@@ -12,6 +12,7 @@
 #include "i2crc/pipeline/image_set.h"
 #include "i2crc/pipeline/item_loop.h"
 #include "i2crc/pipeline/mask_set.h"
+#include "i2crc/pipeline/suspicions.h"
 
 namespace i2crc {
 namespace {
@@ -98,9 +99,12 @@ struct ItemScore {
   bool wholly_ignored = false;
 };
 
-ItemScore<Confusion> ScoreMask(const EvalOptions& options, const EvalItem& item, int classes) {
+ItemScore<Confusion> ScoreMask(const EvalOptions& options, const EvalItem& item, int classes,
+                               Suspicions& suspicions) {
   const ImageU8 truth = ReadCheckedMask(TruthOf(options, item), classes);
   ImageU8 prediction = ReadCheckedMask(PredictionOf(options, item), classes, AnyTag::kTaken);
+  suspicions.AddMask(options.truth, truth);
+  suspicions.AddMask(options.predictions, prediction);
   // Labels that leave open which tag it is decide nothing here.
   if (classes <= kMaxClassesWithAnyTag)
     std::replace(prediction.values().begin(), prediction.values().end(), kAnyTagLabel,
@@ -113,13 +117,16 @@ ItemScore<Confusion> ScoreMask(const EvalOptions& options, const EvalItem& item,
 }
 
 ItemScore<ThresholdCurve> ScoreAttention(const EvalOptions& options, const EvalItem& item,
-                                         int classes) {
+                                         int classes, Suspicions& suspicions) {
   const ImageU8 truth = ReadCheckedMask(TruthOf(options, item), classes);
+  suspicions.AddMask(options.truth, truth);
   std::vector<ImageU8> maps;
   maps.reserve(item.tags.size());
-  for (const int tag : item.tags)
+  for (const int tag : item.tags) {
     maps.push_back(ReadCheckedGrey(
         {AttentionPath(options.cams, item.id, tag), "attention map", item.height, item.width}));
+    suspicions.AddAttention(options.cams, fmt::format("{}_{}", item.id, tag), maps.back());
+  }
   ImageU8 best_value(item.height, item.width, 1), best_label;
   CombineAttention(maps, item.tags, best_value, best_label);
   ItemScore<ThresholdCurve> score{ThresholdCurve(classes)};
@@ -130,13 +137,16 @@ ItemScore<ThresholdCurve> ScoreAttention(const EvalOptions& options, const EvalI
 // The report over all items, whose counts are exact, so that their order does not matter.
 template <typename Counts>
 ScoreReport Score(const EvalOptions& options, const std::vector<EvalItem>& items,
-                  const ClassNames& classes, Context& context,
-                  ItemScore<Counts> (*score)(const EvalOptions&, const EvalItem&, int classes)) {
+                  const ClassNames& classes, Suspicions& suspicions, Context& context,
+                  ItemScore<Counts> (*score)(const EvalOptions&, const EvalItem&, int classes,
+                                             Suspicions&)) {
   Counts counts(classes.count());
   ScoredImages images;
   const ItemWork<ItemScore<Counts>> work = {
       .make =
-          [&](int64_t i) { return score(options, items[static_cast<size_t>(i)], classes.count()); },
+          [&](int64_t i) {
+            return score(options, items[static_cast<size_t>(i)], classes.count(), suspicions);
+          },
       .write = {},
       .take =
           [&](int64_t, const ItemScore<Counts>& of_image) {
@@ -179,11 +189,15 @@ EvalResult RunEval(const EvalOptions& options, Context& context) {
   const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
   const int64_t left_out_before = context.left_out();
   const std::vector<EvalItem> items = CheckItems(options, classes, context);
+  Suspicions suspicions(classes);
+  suspicions.AddTags(options.truth, TagsOfList(options.list, classes));
 
   context.WorkBegins();
   EvalResult result;
-  result.report = options.cams.empty() ? Score(options, items, classes, context, ScoreMask)
-                                       : Score(options, items, classes, context, ScoreAttention);
+  result.report = options.cams.empty()
+                      ? Score(options, items, classes, suspicions, context, ScoreMask)
+                      : Score(options, items, classes, suspicions, context, ScoreAttention);
+  suspicions.Warn(context);
   result.report.images.left_out = static_cast<uint64_t>(context.left_out() - left_out_before);
   result.below_min_miou = 100 * result.report.mean_iou() < options.min_miou;
   if (!options.json.empty()) {

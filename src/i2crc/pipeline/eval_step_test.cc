@@ -111,7 +111,11 @@ TEST_F(EvalStepTest, ScoresAttentionMapsAtEveryThreshold) {
   EXPECT_DOUBLE_EQ(report.curve[19], good);
   EXPECT_DOUBLE_EQ(report.best_threshold.value(), 0.20);
   EXPECT_DOUBLE_EQ(report.mean_iou(), good);
-  EXPECT_EQ(context.lines(), "info eval: 2 of 3 tags have no map and count as 0\n");
+  EXPECT_EQ(context.lines(),
+            "info eval: 2 of 3 tags have no map and count as 0\n"
+            "warning " +
+                options_.truth.string() +
+                ": no pixel of any mask is of a class that images are tagged with: 'bus'\n");
 }
 
 TEST_F(EvalStepTest, WarnsWhereNoMapIsThere) {
@@ -122,6 +126,48 @@ TEST_F(EvalStepTest, WarnsWhereNoMapIsThere) {
   RunEval(options_, context);
   EXPECT_THAT(context.lines(), HasSubstr("warning"));
   EXPECT_THAT(context.lines(), HasSubstr("no map of any tag of the list is there"));
+}
+
+TEST_F(EvalStepTest, WarnsOfMasksThatSayNothing) {
+  folder_.Text("classes.txt", "lesion\n");
+  options_.classes = folder_ / "classes.txt";
+  const ImageU8 object = MadeImage(kSide, kSide, [](int, int x) { return x < 4 ? 0 : 255; });
+  for (const char* id : {"a", "b"}) {
+    AddImage(id, MadeImage(kSide, kSide, [](int, int x) { return x < 4 ? 0 : 1; }));
+    folder_.Mask("truth/" + std::string(id) + ".png", object);
+  }
+  LoggedContext context;
+  EXPECT_EQ(RunEval(options_, context).report.mean_iou(), 1.0);
+  const std::string nothing =
+      ": none of 2 masks has a pixel of a class, they hold 0 (background) and 255 (ignored) only; "
+      "the value of an object is its class index + 1, of 'lesion' 1\n";
+  EXPECT_EQ(context.lines(), "warning " + options_.truth.string() + nothing);
+  // The same the other way round.
+  std::swap(options_.predictions, options_.truth);
+  LoggedContext swapped;
+  RunEval(options_, swapped);
+  EXPECT_EQ(swapped.lines(), "warning " + options_.predictions.string() + nothing);
+}
+
+TEST_F(EvalStepTest, WarnsOfTagsThatTheTruthDoesNotHave) {
+  AddImage("a", Truth());
+  folder_.Text("list.txt", "a bird cat\n");
+  LoggedContext context;
+  RunEval(options_, context);
+  EXPECT_EQ(context.lines(),
+            "warning " + options_.truth.string() +
+                ": no pixel of any mask is of a class that images are tagged with: 'cat'\n");
+}
+
+TEST_F(EvalStepTest, NamesWithBlanksStandInTableAndJson) {
+  AddImage("a", MadeImage(kSide, kSide, [](int, int) { return 0; }));
+  folder_.Mask("truth/a.png", MadeImage(kSide, kSide, [](int, int x) { return x < 4 ? 0 : 2; }));
+  folder_.Text("classes.txt", "person\ntraffic light\n");
+  options_.classes = folder_ / "classes.txt";
+  options_.json = folder_ / "scores.json";
+  EXPECT_THAT(Score().report.ToText(), HasSubstr("\ntraffic light    0.00            32\n"));
+  const auto json = nlohmann::ordered_json::parse(ReadBytes(options_.json));
+  EXPECT_EQ(json["classes"][2]["name"], "traffic light");
 }
 
 TEST_F(EvalStepTest, WritesTheReportAsJson) {

@@ -29,7 +29,7 @@ CheckedImage CheckOne(const ListedImage& listed, const ImageSetRequest& request)
     image.width = header.width;
   }
   if (request.decode_photographs) ReadPhotograph(image.photograph);
-  if (request.decode_maps) ReadGrey(image.map);
+  if (request.see_map) request.see_map(image, ReadGrey(image.map));
   return image;
 }
 

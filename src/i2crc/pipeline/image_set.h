@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,10 +28,10 @@ struct ImageSetRequest {
   std::filesystem::path images = {};      // folder of photographs; empty: not needed
   std::filesystem::path maps = {};        // folder of ID.png; empty: not needed
   std::string map_kind = "saliency map";  // for messages
-  // Trainings that skip damaged images must know them before the first step: decode what was found,
-  // maps as grey.
+  // Trainings that skip damaged images must know them before the first step: decode what was found.
   bool decode_photographs = false;
-  bool decode_maps = false;
+  // Shown every map, decoded as grey; may be empty.
+  std::function<void(const CheckedImage& image, const ImageU8& map)> see_map = {};
 };
 
 // Finds every file, reads every header, compares sizes; no pixel is decoded unless the request says

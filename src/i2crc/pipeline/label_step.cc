@@ -13,6 +13,7 @@
 #include "i2crc/pipeline/crf_inference.h"
 #include "i2crc/pipeline/image_set.h"
 #include "i2crc/pipeline/item_loop.h"
+#include "i2crc/pipeline/suspicions.h"
 
 namespace i2crc {
 namespace {
@@ -89,15 +90,20 @@ double SalientShare(const ImageU8& object_map) {
 // Makes the masks of one run, on several threads at once.
 class LabelMaker {
  public:
-  explicit LabelMaker(const LabelOptions& options) : options_(options) {
+  LabelMaker(const LabelOptions& options, Suspicions& suspicions)
+      : options_(options), suspicions_(suspicions) {
     if (IsNone(options.saliency)) runner_.emplace(Resolve(options.crf), /*threads_an_image=*/1);
   }
 
   MadeLabel Make(const LabelItem& item) {
     const std::vector<TagAttention> maps =
         ReadAttention(options_.cams, item.id, item.tags, item.height, item.width);
+    for (const TagAttention& attention : maps)
+      suspicions_.AddAttention(options_.cams, fmt::format("{}_{}", item.id, attention.tag),
+                               attention.map);
     const ImageU8 object_map =
         runner_ ? AttendedObject(item, maps) : ReadCheckedGrey(SaliencyOf(options_, item));
+    if (!runner_) suspicions_.AddSaliency(options_.saliency, item.id, object_map);
     const double salient = SalientShare(object_map);
     if (options_.rule == "paper")
       return {InitialLabel(object_map, maps, options_.rules.rules()), salient};
@@ -125,6 +131,7 @@ class LabelMaker {
   }
 
   const LabelOptions& options_;
+  Suspicions& suspicions_;
   std::optional<CrfRunner> runner_;
 };
 
@@ -267,7 +274,8 @@ LabelResult RunLabel(const LabelOptions& options, Context& context) {
   CheckOutFolder(options.out, {{"--cams", &options.cams},
                                {"--saliency", &options.saliency},
                                {"--images", &options.images}});
-  LabelMaker maker(options);
+  Suspicions suspicions(ClassNames::ReadOrVoc(options.classes));
+  LabelMaker maker(options, suspicions);
   const std::vector<LabelItem> items = CheckItems(options, context);
 
   context.WorkBegins();
@@ -281,8 +289,13 @@ LabelResult RunLabel(const LabelOptions& options, Context& context) {
            [&](int64_t i, const MadeLabel& label) {
              WriteMaskPng(OutputPath(options.out, item(i).id, ".png"), label.mask, VocPalette());
            },
-       .take = [&](int64_t i, const MadeLabel& label) { Count(item(i), label, result); }},
+       .take =
+           [&](int64_t i, const MadeLabel& label) {
+             suspicions.AddMask(options.out, label.mask, item(i).all_tags);
+             Count(item(i), label, result);
+           }},
       context);
+  suspicions.Warn(context);
   WarnOfOtherObjects(options, result, context);
   return result;
 }

@@ -12,6 +12,7 @@
 namespace i2crc {
 namespace {
 
+using ::testing::AllOf;
 using testing::ErrorOf;
 using ::testing::HasSubstr;
 using testing::LoggedContext;
@@ -76,7 +77,9 @@ TEST_F(LabelStepTest, WritesMasksWithAWholePaletteAndCounts) {
   EXPECT_EQ(result.tags_without_map, 0);
   EXPECT_DOUBLE_EQ(result.ignored_share(), (0.25 + 1) / 2);
   EXPECT_TRUE(context.work_began());
-  EXPECT_EQ(context.lines(), "");
+  EXPECT_EQ(context.lines(),
+            "warning " + options_.out.string() +
+                ": 1 of 2 masks are 255 everywhere, so they are ignored as a whole\n");
 }
 
 TEST_F(LabelStepTest, PassesOverTagsWithoutMapAndCountsThem) {
@@ -99,6 +102,35 @@ TEST_F(LabelStepTest, WarnsWhereNoMapOfAnyTagIsThere) {
   LoggedContext context;
   EXPECT_EQ(RunLabel(options_, context).tags_without_map, 1);
   EXPECT_THAT(context.lines(), HasSubstr("no map of any tag of the list is there"));
+}
+
+TEST_F(LabelStepTest, WarnsOfMapsThatTellNothingAndOfTagsWithoutAPixel) {
+  for (const char* id : {"c", "a", "b", "d"}) AddImage(id, {3});
+  AddImage("e", {3, 7});  // the same attention for both: a conflict everywhere
+  for (const char* id : {"b", "c"})
+    folder_.Grey("saliency/" + std::string(id) + ".png", ImageU8(kHeight, kWidth, 1, 255));
+  const ImageU8 dark =
+      MadeImage(kHeight, kWidth, [](int, int x) { return x < kWidth / 4 ? 1 : 0; });
+  folder_.Grey("saliency/d.png", dark);
+  folder_.Grey("cams/a_3.png", dark);
+  LoggedContext context;
+  RunLabel(options_, context);
+  const auto warning = [&](const std::string& folder, const std::string& text) {
+    return HasSubstr("warning " + (folder_ / folder).string() + ": " + text + "\n");
+  };
+  EXPECT_THAT(context.lines(),
+              AllOf(warning("saliency",
+                            "2 of 5 saliency maps have one value everywhere and tell nothing; the "
+                            "first is b.png"),
+                    warning("saliency",
+                            "1 of 5 saliency maps have values of 0 and 1 only, where 255 is the "
+                            "most: multiply them by 255; the first is d.png"),
+                    warning("cams",
+                            "1 of 6 attention maps have values of 0 and 1 only, where 255 is the "
+                            "most: multiply them by 255; the first is a_3.png"),
+                    warning("made/labels",
+                            "no pixel of any mask is of a class that images are tagged with: "
+                            "'cat'")));
 }
 
 TEST_F(LabelStepTest, EveryThresholdReachesTheRules) {
@@ -155,16 +187,16 @@ TEST_F(LabelStepTest, TheNumberOfThreadsDecidesNothing) {
   std::string lines;
   for (const int threads : {1, 2, 7}) {
     options_.items.threads = threads;
-    options_.out = folder_ / ("made/" + std::to_string(threads));
+    std::filesystem::remove_all(options_.out);
     LoggedContext context(spdlog::level::debug);
     EXPECT_EQ(RunLabel(options_, context).images, 27);
     EXPECT_EQ(context.left_out(), 3);
     if (threads == 1) {
-      files = folder_.Files("made/1");
+      files = folder_.Files("made/labels");
       lines = context.lines();
       EXPECT_EQ(files.size(), 27u);
     }
-    EXPECT_EQ(folder_.Files("made/" + std::to_string(threads)), files);
+    EXPECT_EQ(folder_.Files("made/labels"), files);
     EXPECT_EQ(context.lines(), lines);
   }
 }

@@ -10,6 +10,7 @@
 #include "i2crc/labels/label_rules.h"
 #include "i2crc/pipeline/image_set.h"
 #include "i2crc/pipeline/item_loop.h"
+#include "i2crc/pipeline/suspicions.h"
 
 namespace i2crc {
 namespace {
@@ -43,12 +44,15 @@ std::vector<RefineItem> CheckItems(const RefineOptions& options, const ClassName
   return items;
 }
 
-ImageU8 MakeRefined(const RefineOptions& options, const RefineItem& item, int classes) {
+ImageU8 MakeRefined(const RefineOptions& options, const RefineItem& item, int classes,
+                    Suspicions& suspicions) {
   const std::string name = item.id + ".png";
   const ImageU8 prediction =
       ReadCheckedMask({options.predictions / name, kPrediction, item.height, item.width}, classes);
   const ImageU8 label =
       ReadCheckedMask({options.labels / name, kLabel, item.height, item.width}, classes);
+  suspicions.AddMask(options.predictions, prediction);
+  suspicions.AddMask(options.labels, label, item.tags);
   return RefineLabel(prediction, label, item.tags, options.min_foreground);
 }
 
@@ -87,16 +91,19 @@ RefineResult RunRefine(const RefineOptions& options, Context& context) {
   context.WorkBegins();
   MakeFolder(options.out);
   RefineResult result;
+  Suspicions suspicions(classes);
   const auto item = [&](int64_t i) -> const RefineItem& { return items[static_cast<size_t>(i)]; };
   ForEachItem<ImageU8>(
       "refine", static_cast<int64_t>(items.size()), options.items,
-      {.make = [&](int64_t i) { return MakeRefined(options, item(i), classes.count()); },
+      {.make =
+           [&](int64_t i) { return MakeRefined(options, item(i), classes.count(), suspicions); },
        .write =
            [&](int64_t i, const ImageU8& mask) {
              WriteMaskPng(OutputPath(options.out, item(i).id, ".png"), mask, VocPalette());
            },
        .take = [&](int64_t, const ImageU8& mask) { result.Add(mask); }},
       context);
+  suspicions.Warn(context);
   return result;
 }
 

@@ -93,6 +93,16 @@ TEST_F(RefineStepTest, OptionsAreDescribed) {
   testing::CheckOptionSet(set);
 }
 
+TEST_F(RefineStepTest, WarnsOfMasksThatSayNothing) {
+  AddImage("one", "2", 0);
+  folder_.Mask("labels/one.png", ImageU8(kHeight, kWidth, 1, 255));
+  LoggedContext context;
+  RunRefine(options_, context);
+  EXPECT_EQ(context.lines(), "warning " + options_.labels.string() +
+                                 ": 1 of 1 masks are 255 everywhere, so they are ignored as a "
+                                 "whole\n");
+}
+
 TEST_F(RefineStepTest, TakesGreyMasksToo) {
   AddImage("one", "2", 0);
   folder_.Grey("predictions/one.png", Mask(0));

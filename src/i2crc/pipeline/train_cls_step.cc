@@ -14,6 +14,7 @@
 #include "i2crc/pipeline/image_set.h"
 #include "i2crc/pipeline/mask_set.h"
 #include "i2crc/pipeline/network_setup.h"
+#include "i2crc/pipeline/suspicions.h"
 #include "i2crc/train/schedule.h"
 
 namespace fs = std::filesystem;
@@ -182,13 +183,18 @@ TrainingResult RunTrainCls(const TrainClsOptions& options, Context& context) {
   if (has_saliency) CheckFolder(options.saliency, "--saliency");
   CheckOutFolder(options.out, {});
   const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
-  const bool skips = options.items.policy() == OnError::kSkip;
-  const auto images = CheckImages(ReadImageList(options.list, classes),
-                                  {.images = options.images,
-                                   .maps = has_saliency ? options.saliency : fs::path(),
-                                   .decode_photographs = skips,
-                                   .decode_maps = skips && has_saliency},
-                                  options.items.policy(), context);
+  Suspicions suspicions(classes);
+  ImageSetRequest request{.images = options.images,
+                          .decode_photographs = options.items.policy() == OnError::kSkip};
+  if (has_saliency) {
+    request.maps = options.saliency;
+    // Reading them all takes seconds, a training on maps that tell nothing hours.
+    request.see_map = [&](const CheckedImage& image, const ImageU8& map) {
+      suspicions.AddSaliency(options.saliency, image.id, map);
+    };
+  }
+  const auto images =
+      CheckImages(ReadImageList(options.list, classes), request, options.items.policy(), context);
   WarnOfTags(images, context);
   if (!has_saliency) context.log().info("train-cls: no saliency, so no relation losses");
   PrepareCompute(options.compute, options.items.threads, context);
@@ -202,6 +208,7 @@ TrainingResult RunTrainCls(const TrainClsOptions& options, Context& context) {
     context.log().info("train-cls: {} holds this training, finished", options.out.string());
 
   context.WorkBegins();
+  suspicions.Warn(context);
   MakeFolder(options.out);
   const AttentionTask task(options, images, classes.count());
   Sgd sgd(network.Parameters(),

@@ -15,6 +15,7 @@
 #include "i2crc/pipeline/image_set.h"
 #include "i2crc/pipeline/mask_set.h"
 #include "i2crc/pipeline/network_setup.h"
+#include "i2crc/pipeline/suspicions.h"
 #include "i2crc/train/schedule.h"
 
 namespace i2crc {
@@ -114,7 +115,8 @@ class SegmentationTask : public TrainingTask {
 // has no label for is found before work begins, and an image whose mask is ignored as a whole would
 // only make batches smaller.
 std::vector<CheckedImage> WithLabels(const std::vector<CheckedImage>& images, int classes,
-                                     const TrainSegOptions& options, Context& context) {
+                                     const TrainSegOptions& options, Suspicions& suspicions,
+                                     Context& context) {
   std::vector<CheckedImage> usable;
   for (const CheckedImage& image : images) {
     context.CheckInterrupted();
@@ -122,6 +124,7 @@ std::vector<CheckedImage> WithLabels(const std::vector<CheckedImage>& images, in
       const ImageU8 mask =
           ReadCheckedMask({image.map, "mask", image.height, image.width}, classes,
                           options.partial_labels ? AnyTag::kTaken : AnyTag::kRefused);
+      suspicions.AddMask(options.labels, mask, image.tags);
       if (std::any_of(mask.values().begin(), mask.values().end(),
                       [](uint8_t label) { return label != kIgnoreLabel; }))
         usable.push_back(image);
@@ -137,9 +140,14 @@ std::vector<CheckedImage> WithLabels(const std::vector<CheckedImage>& images, in
   return usable;
 }
 
+// Whether the list's tags are read.
+bool IsByTags(const TrainSegOptions& options) {
+  return options.partial_labels || options.half != "both";
+}
+
 std::vector<ListedImage> ImagesOf(const TrainSegOptions& options, const ClassNames& classes) {
-  const bool by_tags = options.partial_labels || options.half != "both";
-  const auto images = by_tags ? ReadImageList(options.list, classes) : ReadImageIds(options.list);
+  const auto images =
+      IsByTags(options) ? ReadImageList(options.list, classes) : ReadImageIds(options.list);
   const Half half = options.half == "first"    ? Half::kFirst
                     : options.half == "second" ? Half::kSecond
                                                : Half::kBoth;
@@ -242,7 +250,10 @@ TrainingResult RunTrainSeg(const TrainSegOptions& options, Context& context) {
                                     .map_kind = "mask",
                                     .decode_photographs = options.items.policy() == OnError::kSkip},
                                    options.items.policy(), context);
-  const auto images = WithLabels(checked, classes.count(), options, context);
+  Suspicions suspicions(classes);
+  // Else each image has its own.
+  if (!IsByTags(options)) suspicions.AddTags(options.labels, TagsOfList(options.list, classes));
+  const auto images = WithLabels(checked, classes.count(), options, suspicions, context);
   PrepareCompute(options.compute, options.items.threads, context);
   Training training = MakeTraining("train-seg", options, NetworkOf(options, classes.count()),
                                    classes, images, SettingsOf(options));
@@ -259,6 +270,7 @@ TrainingResult RunTrainSeg(const TrainSegOptions& options, Context& context) {
     context.log().info("train-seg: {} holds this training, finished", options.out.string());
 
   context.WorkBegins();
+  suspicions.Warn(context);
   MakeFolder(options.out);
   const SegmentationTask task(options, images);
   Sgd sgd(network.Parameters(),
