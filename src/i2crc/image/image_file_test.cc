@@ -224,7 +224,7 @@ TEST(Damage, ZerosInPlaceOfPixelsAreAnError) {
     return PhotographMessage(bytes);
   };
   for (const std::string& whole : files)
-    for (const size_t kept : {whole.size() / 2, whole.size() - 2000, LastScan(whole) + 200})
+    for (const size_t kept : {whole.size() / 2, LastScan(whole) + 200})
       EXPECT_THAT(message(whole, kept), StartsWith("made: truncated or damaged JPEG: ")) << kept;
   // Enough of them for every pixel that is missing.
   for (const size_t i : {0, 2})

@@ -38,7 +38,7 @@ constexpr int kMaxScans = 500;
 constexpr int64_t kMaxScansOfLargest = 16;
 // The decoder holds this many bytes at most that it has not used, and no more zeros than that end
 // the data of a picture.
-constexpr size_t kReadAhead = 64;
+constexpr size_t kReadAhead = 16;
 
 struct Errors {
   jpeg_error_mgr manager;

@@ -282,19 +282,19 @@ LabelResult RunLabel(const LabelOptions& options, Context& context) {
   MakeFolder(options.out);
   LabelResult result;
   const auto item = [&](int64_t i) -> const LabelItem& { return items[static_cast<size_t>(i)]; };
-  ForEachItem<MadeLabel>(
-      "label", static_cast<int64_t>(items.size()), options.items,
-      {.make = [&](int64_t i) { return maker.Make(item(i)); },
-       .write =
-           [&](int64_t i, const MadeLabel& label) {
-             WriteMaskPng(OutputPath(options.out, item(i).id, ".png"), label.mask, VocPalette());
-           },
-       .take =
-           [&](int64_t i, const MadeLabel& label) {
-             suspicions.AddMask(options.out, label.mask, item(i).all_tags);
-             Count(item(i), label, result);
-           }},
-      context);
+  ForEachItem<MadeLabel>("label", static_cast<int64_t>(items.size()), options.items,
+                         {.make = [&](int64_t i) { return maker.Make(item(i)); },
+                          .write =
+                              [&](int64_t i, const MadeLabel& label) {
+                                WriteMaskPng(OutputPath(options.out, item(i).id, ".png"),
+                                             label.mask, VocPalette());
+                              },
+                          .take =
+                              [&](int64_t i, const MadeLabel& label) {
+                                suspicions.AddMask(options.out, label.mask, item(i).all_tags);
+                                Count(item(i), label, result);
+                              }},
+                         context);
   suspicions.Warn(context);
   WarnOfOtherObjects(options, result, context);
   return result;

@@ -99,7 +99,8 @@ std::vector<ListedImage> Some(const std::vector<ListedImage>& images, const fs::
 fs::path WriteList(const std::vector<ListedImage>& images, const fs::path& path) {
   std::string text;
   for (const ListedImage& image : images) {
-    text += image.id;
+    const bool needs_quotes = image.id.find_first_of(" \t#") != std::string::npos;
+    text += needs_quotes ? '"' + image.id + '"' : image.id;
     for (const int tag : image.tags) text += fmt::format(" {}", tag);
     text += '\n';
   }
