@@ -22,7 +22,7 @@ using StageCosts = std::map<std::string, StageCost>;  // by the stage's name
 
 // Does the stages of a run with its own options, but for a few of its photographs and the first
 // steps of each training, in a temporary folder that is removed again, and measures them. Takes
-// about half a minute for recipe practical. Throws Error as the stages do.
+// a minute or two for recipe practical. Throws Error as the stages do.
 StageCosts Rehearse(const RunConfiguration& configuration, Context& context);
 
 // What the whole of a stage takes, by what a rehearsal measured; 0 for a stage that was in none.
