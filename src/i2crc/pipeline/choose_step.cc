@@ -120,6 +120,11 @@ class Chooser {
                        std::any_of(items_.begin(), items_.end(),
                                    [](const ChooseItem& item) { return !item.tags.empty(); });
     if (result.is_judged) {
+      before.belief.emplace(Fit(before.network));
+      if (after.network == before.network)
+        after.belief = before.belief;
+      else
+        after.belief.emplace(Fit(after.network));
       Judge(before);
       Judge(after);
       result.before = before.expected;
@@ -138,22 +143,25 @@ class Chooser {
                            classes_);
   }
 
-  void Judge(Round& round) {
+  // How far the sources can be trusted, with this network among them.
+  ObjectBelief Fit(const fs::path& network) {
     SourceAgreement agreement;
-    ForEachItem<Sources>("comparing sources", Count(), options_.items,
-                         {.make =
-                              [&](int64_t i) {
-                                return Item(i).tags.empty()
-                                           ? Sources()
-                                           : ReadSources(options_, round.network, Item(i));
-                              },
-                          .write = {},
-                          .take =
-                              [&](int64_t i, const Sources& sources) {
-                                if (!Item(i).tags.empty()) agreement.Add(sources.object);
-                              }},
-                         context_);
-    round.belief.emplace(agreement.Fit());
+    ForEachItem<Sources>(
+        "comparing sources", Count(), options_.items,
+        {.make =
+             [&](int64_t i) {
+               return Item(i).tags.empty() ? Sources() : ReadSources(options_, network, Item(i));
+             },
+         .write = {},
+         .take =
+             [&](int64_t i, const Sources& sources) {
+               if (!Item(i).tags.empty()) agreement.Add(sources.object);
+             }},
+        context_);
+    return agreement.Fit();
+  }
+
+  void Judge(Round& round) {
     int judged = 0;
     ForEachItem<double>(
         "judging masks", Count(), options_.items,
