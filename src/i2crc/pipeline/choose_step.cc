@@ -11,6 +11,7 @@
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/labels/source_agreement.h"
+#include "i2crc/pipeline/check_each.h"
 #include "i2crc/pipeline/image_set.h"
 #include "i2crc/pipeline/item_loop.h"
 #include "i2crc/pipeline/mask_set.h"
@@ -49,13 +50,9 @@ ChooseItem CheckItem(const ChooseOptions& options, const ListedImage& listed) {
 
 std::vector<ChooseItem> CheckItems(const ChooseOptions& options, const ClassNames& classes,
                                    Context& context) {
-  std::vector<ChooseItem> items;
-  for (const ListedImage& listed : ReadImageList(options.list, classes)) {
-    context.CheckInterrupted();
-    TryItem(context, options.items.policy(), [&] { items.push_back(CheckItem(options, listed)); });
-  }
-  if (items.empty()) Fail("{}: no image of the list can be used", options.list.string());
-  return items;
+  return CheckEach<ChooseItem>(
+      ReadImageList(options.list, classes), options.list, options.items.policy(), context,
+      [&](const ListedImage& listed) { return CheckItem(options, listed); });
 }
 
 // The attention of every tag, and the strongest of any at each pixel.

@@ -10,6 +10,7 @@
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/labels/evidence.h"
+#include "i2crc/pipeline/check_each.h"
 #include "i2crc/pipeline/crf_inference.h"
 #include "i2crc/pipeline/image_set.h"
 #include "i2crc/pipeline/item_loop.h"
@@ -59,18 +60,12 @@ LabelItem CheckItem(const LabelOptions& options, const ListedImage& listed, Cont
 }
 
 std::vector<LabelItem> CheckItems(const LabelOptions& options, Context& context) {
-  std::vector<LabelItem> items;
-  size_t tags = 0;
-  for (const ListedImage& listed :
-       ReadImageList(options.list, ClassNames::ReadOrVoc(options.classes))) {
-    context.CheckInterrupted();
-    TryItem(context, options.items.policy(), [&] {
-      items.push_back(CheckItem(options, listed, context));
-      tags += items.back().tags.size();
-    });
-  }
-  if (items.empty()) Fail("{}: no image of the list can be used", options.list.string());
-  if (tags == 0)
+  std::vector<LabelItem> items = CheckEach<LabelItem>(
+      ReadImageList(options.list, ClassNames::ReadOrVoc(options.classes)), options.list,
+      options.items.policy(), context,
+      [&](const ListedImage& listed) { return CheckItem(options, listed, context); });
+  if (std::all_of(items.begin(), items.end(),
+                  [](const LabelItem& item) { return item.tags.empty(); }))
     context.log().warn("{}: no map of any tag of the list is there; are they called ID_k.png?",
                        options.cams.string());
   return items;

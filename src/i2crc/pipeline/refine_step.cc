@@ -8,6 +8,7 @@
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/labels/label_rules.h"
+#include "i2crc/pipeline/check_each.h"
 #include "i2crc/pipeline/image_set.h"
 #include "i2crc/pipeline/item_loop.h"
 #include "i2crc/pipeline/suspicions.h"
@@ -35,13 +36,9 @@ RefineItem CheckItem(const RefineOptions& options, const ListedImage& listed) {
 
 std::vector<RefineItem> CheckItems(const RefineOptions& options, const ClassNames& classes,
                                    Context& context) {
-  std::vector<RefineItem> items;
-  for (const ListedImage& listed : ReadImageList(options.list, classes)) {
-    context.CheckInterrupted();
-    TryItem(context, options.items.policy(), [&] { items.push_back(CheckItem(options, listed)); });
-  }
-  if (items.empty()) Fail("{}: no image of the list can be used", options.list.string());
-  return items;
+  return CheckEach<RefineItem>(
+      ReadImageList(options.list, classes), options.list, options.items.policy(), context,
+      [&](const ListedImage& listed) { return CheckItem(options, listed); });
 }
 
 ImageU8 MakeRefined(const RefineOptions& options, const RefineItem& item, int classes,
