@@ -338,6 +338,44 @@ TEST_F(RecipesTest, LabelsMayLeaveOpenWhichTagItIs) {
   EXPECT_EQ(Run(label + Arguments{"--saliency", "none", "--images", "s/JPEGImages"}).status, 0);
 }
 
+TEST_F(RecipesTest, AnObjectOfADoubtfulTagIsLearnedAsAnyOfThem) {
+  const Arguments predict = Predict() + Arguments{"--classes", "s/classes.txt", "--owners"};
+  ExpectRefused(predict, "--owners is used with --tags listed only");
+  ASSERT_EQ(Run(predict + Arguments{"--tags", "listed", "--crf"}).status, 0);
+  fs::rename(dir_ / "out", dir_ / "labels");
+  bool any_doubt = false;
+  for (const auto& [id, allowed] : AllowedLabels()) {
+    const ImageU8 mask = ReadMask(dir_ / "labels" / (id + ".png"));
+    const ImageU8 owners = ReadMask(dir_ / "labels" / (id + "_owner.png"));
+    ASSERT_TRUE(owners.SameSize(mask));
+    for (size_t p = 0; p < mask.pixels(); ++p) {
+      const bool is_open = owners.data()[p] < 255;
+      any_doubt |= is_open;
+      if (allowed.size() <= 2 || mask.data()[p] == 0) {
+        ASSERT_FALSE(is_open) << id << " at " << p;
+      }
+    }
+  }
+  EXPECT_TRUE(any_doubt);
+  const Arguments train = TrainSegOn("labels", "deeplab-resnet18") + Arguments{"--partial-labels"};
+  const auto checkpoint = [&](const Arguments& arguments) {
+    fs::remove_all(dir_ / "out");
+    const ProgramResult result = Run(arguments);
+    EXPECT_EQ(result.status, 0) << result.err;
+    return ReadBytes(dir_ / "out/checkpoint.safetensors");
+  };
+  const Arguments owners = {"--owners", "labels"};
+  const std::string plain = checkpoint(train);
+  EXPECT_TRUE(plain == checkpoint(train + owners));
+  EXPECT_FALSE(plain == checkpoint(train + owners + Arguments{"--min-owner", "1"}));
+  fs::remove_all(dir_ / "out");
+  ExpectRefused(train + Arguments{"--min-owner", "0.9"},
+                "--min-owner goes with --owners DIR and --partial-labels");
+  const std::string first = TrainIds().front();
+  fs::remove(dir_ / "labels" / (first + "_owner.png"));
+  ExpectRefused(train + owners + Arguments{"--min-owner", "0.9"}, first + "_owner.png: owner map");
+}
+
 TEST_F(RecipesTest, ATrainingStartsFromAnotherCheckpoint) {
   const std::string attention = ScenesWorld::Get().attention().string();
   const std::string segmentation = ScenesWorld::Get().segmentation().string();

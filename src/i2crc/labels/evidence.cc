@@ -124,7 +124,7 @@ class Sources {
 
 // [tags, H, W]: the tags' claims with what each needs to be found in the photograph at all.
 std::vector<float> BalancedClaims(const Sources& sources, std::span<const float> object,
-                                  size_t tags) {
+                                  size_t tags, double balance) {
   const size_t pixels = object.size();
   std::vector<float> claims(tags * pixels), one(tags);
   std::vector<double> sums(tags, 0.0);
@@ -140,7 +140,7 @@ std::vector<float> BalancedClaims(const Sources& sources, std::span<const float>
   }
   if (tags < 2 || objects == 0 || !sources.has_network()) return claims;
   constexpr double kLeastMean = 1e-3;  // what is found nowhere is not brought back
-  for (size_t k = 0; k < tags; ++k) sums[k] = 1 / std::sqrt(sums[k] / objects + kLeastMean);
+  for (size_t k = 0; k < tags; ++k) sums[k] = std::pow(sums[k] / objects + kLeastMean, -balance);
   for (size_t p = 0; p < pixels; ++p) {
     float sum = 0;
     for (size_t k = 0; k < tags; ++k) {
@@ -160,7 +160,7 @@ std::vector<float> ProbabilitiesOfTags(const Evidence& evidence, std::span<const
   const size_t pixels = sources.pixels(), labels = tags.size() + 1;
   const std::vector<float> object =
       tags.empty() ? std::vector<float>(pixels, 0.0F) : sources.Object();
-  const std::vector<float> claims = BalancedClaims(sources, object, tags.size());
+  const std::vector<float> claims = BalancedClaims(sources, object, tags.size(), options.balance);
   std::vector<float> probabilities(labels * pixels);
   for (size_t p = 0; p < pixels; ++p) {
     float sum = 0;

@@ -26,6 +26,8 @@ struct EvidenceOptions {
   // the IoU of the two.
   double network_share = 0.5;
   double network_share_apart = -1;  // −1: the same
+  // Of a tag's claims, with a network: 0 leaves them, 1 divides them by their mean over the object.
+  double balance = 0.5;
 };
 
 // Probabilities of background and of each of `tags` (ascending), [1 + tags, H, W] f32; they sum to
@@ -39,7 +41,7 @@ struct EvidenceOptions {
 // without a network the attention squared; each over the sum, and where that is 0 all tags share
 // alike. The network knows nothing of the tags: a part of a dog that it takes for a sheep is an
 // object, and the dog's. Nor does it know that each of them is somewhere in the photograph, so that
-// with a network a tag's claims are divided by the root of their mean over the object.
+// with a network a tag's claims are divided by a power (`balance`) of their mean over the object.
 //
 // Without tags a photograph is background everywhere.
 std::vector<float> ProbabilitiesOfTags(const Evidence& evidence, std::span<const int> tags,

@@ -114,6 +114,10 @@ TEST(ProbabilitiesOfTags, ATagThatTheNetworkHardlySeesIsStillLookedFor) {
   // Means 0.8 and 0.2: claims are divided by their roots, whose ratio is 2.
   EXPECT_THAT(At(p, 3, 0)[1], FloatNear(0.9F / 1.1F, 1e-3F));
   EXPECT_THAT(At(p, 3, 1)[1], FloatNear(0.6F / 1.4F, 2e-3F));
+  const auto fully = ProbabilitiesOfTags({.network = network, .labels = 5, .height = 1, .width = 3},
+                                         kCatAndDog, {.balance = 1});
+  EXPECT_THAT(At(fully, 3, 0)[1], FloatNear(0.9F / 1.3F, 2e-3F));
+  EXPECT_THAT(At(fully, 3, 1)[1], FloatNear(0.6F / 2.2F, 2e-3F));
 }
 
 TEST(ProbabilitiesOfTags, WithoutTagsAllIsBackground) {

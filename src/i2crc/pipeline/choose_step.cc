@@ -76,16 +76,19 @@ Sources ReadSources(const ChooseOptions& options, const fs::path& network, const
   return sources;
 }
 
-// Ignored pixels become background, or the object of the tag with the strongest attention.
-void DecideIgnored(const ObjectBelief& belief, const Sources& sources, ImageU8& mask) {
+// Ignored pixels become background, or an object; an object of any tag is that of the one with the
+// strongest attention.
+void DecideIgnored(const ObjectBelief& belief, const Sources& sources, bool has_any_tag,
+                   ImageU8& mask) {
   for (size_t p = 0; p < mask.pixels(); ++p) {
     uint8_t& label = mask.data()[p];
-    if (label != kIgnoreLabel) continue;
+    const bool is_any_tag = has_any_tag && label == kAnyTagLabel;
+    if (label != kIgnoreLabel && !is_any_tag) continue;
     label = 0;
     const int cell =
         ObjectBelief::Cell(sources.object.saliency.data()[p], sources.object.network.data()[p],
                            sources.object.attention.data()[p]);
-    if (belief.Of(cell) <= 0.5) continue;
+    if (!is_any_tag && belief.Of(cell) <= 0.5) continue;
     for (const auto& [tag, map] : sources.attention)
       if (map.data()[p] == sources.object.attention.data()[p]) {
         label = static_cast<uint8_t>(tag + 1);
@@ -137,7 +140,7 @@ class Chooser {
   int64_t Count() const { return static_cast<int64_t>(items_.size()); }
   ImageU8 Mask(const Round& round, const ChooseItem& item) const {
     return ReadCheckedMask({round.masks / (item.id + ".png"), kMask, item.height, item.width},
-                           classes_);
+                           classes_, AnyTag::kTaken);
   }
 
   // How far the sources can be trusted, with this network among them.
@@ -185,7 +188,8 @@ class Chooser {
              [&](int64_t i) {
                ImageU8 mask = Mask(round, Item(i));
                if (options_.decide_ignored && round.belief)
-                 DecideIgnored(*round.belief, ReadSources(options_, round.network, Item(i)), mask);
+                 DecideIgnored(*round.belief, ReadSources(options_, round.network, Item(i)),
+                               classes_ <= kMaxClassesWithAnyTag, mask);
                return mask;
              },
          .write =

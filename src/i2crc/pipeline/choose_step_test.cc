@@ -120,6 +120,27 @@ TEST_F(ChooseStepTest, DecidesWhatTheKeptMasksIgnore) {
   EXPECT_LT(wrong, kSide * kSide / 20);
 }
 
+TEST_F(ChooseStepTest, AnObjectOfAnyTagGoesToTheStrongestAttention) {
+  const ImageU8 any =
+      MadeImage(kSide, kSide, [](int y, int x) { return IsObject(y, x) ? kAnyTagLabel : 0; });
+  folder_.Text("list.txt", "a 1 3\n");
+  folder_.Mask("after/a.png", any);
+  folder_.Grey("cams/a_1.png",
+               MadeImage(kSide, kSide, [](int, int x) { return x < 10 ? 255 : 0; }));
+  LoggedContext context;
+  ASSERT_TRUE(RunChoose(options_, context).is_after);
+  EXPECT_EQ(ReadMask(options_.out / "a.png"), any);  // left open for a training
+  options_.decide_ignored = true;
+  options_.out = folder_ / "decided";
+  RunChoose(options_, context);
+  const ImageU8 mask = ReadMask(options_.out / "a.png");
+  for (int y = 6; y < 18; ++y)
+    for (int x = 4; x < 16; ++x) EXPECT_TRUE(mask.at(y, x) == 4 || mask.at(y, x) == 2) << x;
+  for (int y = 6; y < 18; ++y)
+    for (int x = 4; x < 10; ++x) EXPECT_EQ(mask.at(y, x), 2);
+  EXPECT_EQ(mask.at(0, 0), 0);
+}
+
 TEST_F(ChooseStepTest, SaysWhatIsMissingOrDoesNotFit) {
   LoggedContext context;
   folder_.Mask("before/b.png", ImageU8(kSide, kSide + 1, 1));

@@ -54,6 +54,9 @@ std::vector<Stage> PlainCamStages(const RunConfiguration& c) {
 std::vector<Stage> CeilingStages(const RunConfiguration& c) {
   TrainSegOptions train = c.train_seg_2;
   train.labels = c.run.truth;
+  train.partial_labels = false;
+  train.owners.clear();
+  train.min_owner = 0;
   train.out = c.run.out / "train-seg-truth";
   PredictOptions predict = c.predict_val;
   predict.checkpoint = train.out / "checkpoint.safetensors";

@@ -143,6 +143,7 @@ void CheckTagOptions(const PredictOptions& options) {
     Fail("--saliency is used with --tags listed only");
   if (options.tags != "listed" && !options.cams.empty())
     Fail("--cams is used with --tags listed only");
+  if (options.tags != "listed" && options.owners) Fail("--owners is used with --tags listed only");
   if (!options.cross.empty() && options.list.empty())
     Fail("--cross goes by the halves of --list, which is missing");
   if ((options.tags == "guessed") != !options.attention.empty())
@@ -155,16 +156,14 @@ void CheckTagOptions(const PredictOptions& options) {
 }
 
 // ID_object.png of one image may be the mask of another.
-void CheckNames(const std::vector<ListedImage>& images, const PredictOptions& options) {
-  if (!options.objects) return;
+void CheckNames(const std::vector<ListedImage>& images, const std::string& option,
+                const std::string& suffix) {
   std::unordered_set<std::string> ids;
   for (const ListedImage& image : images) ids.insert(image.id);
   for (const ListedImage& image : images)
-    if (ids.contains(image.id + "_object"))
-      Fail(
-          "--objects: {0}_object.png would be both the object map of {0} and the mask of "
-          "{0}_object",
-          image.id);
+    if (ids.contains(image.id + suffix))
+      Fail("{1}: {0}{2}.png would be both a map of {0} and the mask of {0}{2}", image.id, option,
+           suffix);
 }
 
 // What can be told of the CRF's options before the network is loaded.
@@ -265,6 +264,12 @@ void Describe(PredictOptions& o, OptionSet& set) {
       .Range(-1, 1)
       .Group("Tags")
       .AbsentMeans(-1);
+  set.Add("tag-balance", &o.evidence.balance,
+          "How much harder a tag is looked for that the network hardly sees, with --tags listed: 0 "
+          "not at all, 1 until all tags claim alike")
+      .Range(0, 1)
+      .Group("Tags")
+      .AbsentMeans(0.5);
   set.Add("min-certain", &o.min_certain, "A pixel whose label is less probable is ignored (255)")
       .Range(0, 1)
       .Group("Output")
@@ -274,6 +279,12 @@ void Describe(PredictOptions& o, OptionSet& set) {
       .Group("Output");
   set.Add("objects", &o.objects,
           "Also write ID_object.png, 255 where the network alone is sure of an object of any class")
+      .Group("Output")
+      .AbsentMeans(false);
+  set.Add("owners", &o.owners,
+          "Also write ID_owner.png, with --tags listed: how sure it is that an object is the tag "
+          "that the "
+          "mask names, 255 where nothing else can be (train-seg --owners)")
       .Group("Output")
       .AbsentMeans(false);
   set.Add("overlay", &o.overlay, "Also write ID_overlay.jpg, the mask over the photograph")
@@ -297,7 +308,8 @@ PredictResult RunPredict(const PredictOptions& options, Context& context) {
   Predictor predictor(options, context);
   const std::vector<ListedImage> listed = ImagesOf(options, predictor.classes());
   predictor.SetImages(listed);
-  CheckNames(listed, options);
+  if (options.objects) CheckNames(listed, "--objects", "_object");
+  if (options.owners) CheckNames(listed, "--owners", "_owner");
   auto images = CheckImages(listed, {.images = options.images, .maps = options.saliency},
                             options.items.policy(), context);
   if (options.use_crf)

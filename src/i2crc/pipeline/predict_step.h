@@ -34,6 +34,7 @@ struct PredictOptions {
   std::filesystem::path attention;  // guessed: that network, of train-tags or train-cls
   EvidenceOptions evidence;
   bool objects = false;    // also ID_object.png: what the network alone takes for an object
+  bool owners = false;     // also ID_owner.png: how sure it is which tag an object is, 0…255
   double min_certain = 0;  // a pixel whose label is less probable is ignored
   bool overlay = false;    // also ID_overlay.jpg: the mask laid over the photograph
   bool use_crf = false;

@@ -2,6 +2,7 @@
 #include "i2crc/pipeline/prediction_writer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <numeric>
 #include <utility>
@@ -47,6 +48,22 @@ ImageU8 ObjectMap(const at::Tensor& probabilities) {
       (255 * (1 - probabilities[0])).round().clamp(0, 255).to(at::kByte).contiguous();
   ImageU8 map(static_cast<int>(object.size(0)), static_cast<int>(object.size(1)), 1);
   std::memcpy(map.data(), object.data_ptr<uint8_t>(), map.size());
+  return map;
+}
+
+// The share of the mask's tag in what the probabilities give to all tags, 0…255; 255 where there is
+// no other.
+ImageU8 OwnerMap(std::span<const float> probabilities, const std::vector<int>& classes,
+                 const ImageU8& mask) {
+  ImageU8 map(mask.height(), mask.width(), 1, 255);
+  if (classes.size() < 2) return map;
+  const size_t pixels = mask.pixels();
+  for (size_t k = 0; k < classes.size(); ++k)
+    for (size_t p = 0; p < pixels; ++p)
+      if (mask.data()[p] == classes[k] + 1) {
+        const float share = probabilities[(k + 1) * pixels + p] / (1 - probabilities[p]);
+        map.data()[p] = static_cast<uint8_t>(std::lround(255 * std::clamp(share, 0.0F, 1.0F)));
+      }
   return map;
 }
 
@@ -125,12 +142,16 @@ ImageU8 PredictionWriter::AfterCrf(const CheckedImage& image, const ImageU8& rgb
 void PredictionWriter::WriteRefined(const CheckedImage& image, const PhotographEvidence& evidence,
                                     const at::Tensor& network) {
   Belief belief = BeliefOf(image, evidence, network);
+  const std::vector<float> before_crf = options_.owners ? belief.own : std::vector<float>();
   // Nothing but background can win without a tag.
   const bool uses_crf = runner_ && !belief.classes.empty();
   ImageU8 mask = uses_crf ? AfterCrf(image, evidence.rgb, belief) : ImageU8();
   if (!uses_crf || options_.min_certain > 0)
     mask = DecideLabels(belief.probabilities, belief.classes, image.height, image.width,
                         options_.min_certain);
+  if (options_.owners)
+    WriteGreyPng(OutputPath(options_.out, image.id, "_owner.png"),
+                 OwnerMap(before_crf, belief.classes, mask));
   std::vector<float> all;
   if (options_.probabilities)
     all = OverAllLabels(belief.probabilities, belief.classes, static_cast<int>(network.size(0)));

@@ -194,6 +194,10 @@ void JoinRounds(RunConfiguration& c) {
   c.predict_train.checkpoint = c.train_seg_1.out / "checkpoint.safetensors";
   c.predict_train.cross = c.train_seg_1b.out / "checkpoint.safetensors";
   c.predict_train.objects = c.predict_tagged.objects = true;
+  if (c.train_seg_2.min_owner > 0) {
+    c.predict_train.owners = true;
+    c.train_seg_2.owners = c.predict_train.out;
+  }
   const fs::path saliency = c.label.saliency;
   for (ChooseOptions* choose : {&c.choose_labels, &c.choose_masks}) {
     choose->saliency = saliency;

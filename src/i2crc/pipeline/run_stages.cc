@@ -154,20 +154,24 @@ Stage LabelStage(const LabelOptions& options, const std::string& saliency_by, St
 
 Stage TrainSegStage(const std::string& name, const TrainSegOptions& options,
                     const std::string& labels_by) {
-  return {name,
-          options.out,
-          SettingsOf(options),
-          [options, labels_by] {
-            const auto ids = ReadImageIds(options.list);
-            return std::vector<StageInput>{
-                File("list", options.list), File("classes", options.classes),
-                File("weights", options.weights), Photographs(options.images, ids),
-                FilesOf("labels", options.labels, ids, ".png", labels_by)};
-          },
-          [options](Context& context) { RunTrainSeg(options, context); },
-          {},
-          /*is_result=*/false,
-          kTrainingState};
+  return {
+      name,
+      options.out,
+      SettingsOf(options),
+      [options, labels_by] {
+        const auto ids = ReadImageIds(options.list);
+        std::vector<StageInput> inputs = {
+            File("list", options.list), File("classes", options.classes),
+            File("weights", options.weights), Photographs(options.images, ids),
+            FilesOf("labels", options.labels, ids, ".png", labels_by)};
+        if (!options.owners.empty())
+          inputs.push_back(FilesOf("owners", options.owners, ids, "_owner.png", "predict-train"));
+        return inputs;
+      },
+      [options](Context& context) { RunTrainSeg(options, context); },
+      {},
+      /*is_result=*/false,
+      kTrainingState};
 }
 
 Stage PredictStage(const std::string& name, const PredictOptions& options,

@@ -24,6 +24,19 @@ namespace {
 constexpr uint64_t kCropStream = 0x63726f70;        // "crop"
 constexpr uint64_t kJitterStream = 0x6a6974746572;  // "jitter"
 
+std::filesystem::path OwnersPath(const TrainSegOptions& options, const CheckedImage& image) {
+  return options.owners / (image.id + "_owner.png");
+}
+
+// An object that may belong to another tag becomes one of the tags'.
+void OpenDoubtfulOwners(const ImageU8& owners, double min_owner, ImageU8& mask) {
+  for (size_t p = 0; p < mask.pixels(); ++p) {
+    uint8_t& label = mask.data()[p];
+    const bool is_object = label != 0 && label < kTagOrBackgroundLabel;
+    if (is_object && owners.data()[p] < 255 * min_owner) label = kAnyTagLabel;
+  }
+}
+
 class SegmentationTask : public TrainingTask {
  public:
   SegmentationTask(const TrainSegOptions& options, std::vector<CheckedImage> images)
@@ -55,6 +68,10 @@ class SegmentationTask : public TrainingTask {
     Jitter(rgb, options_.jitter, jitter);
     Random random({options_.seed, kCropStream, static_cast<uint64_t>(sample)});
     ImageU8 mask = ReadMask(image.map);
+    if (options_.min_owner > 0)
+      OpenDoubtfulOwners(
+          ReadCheckedGrey({OwnersPath(options_, image), "owner map", image.height, image.width}),
+          options_.min_owner, mask);
     // Before the crop is padded with what is truly ignored.
     if (options_.partial_labels)
       std::replace(mask.values().begin(), mask.values().end(), kIgnoreLabel, kTagOrBackgroundLabel);
@@ -125,6 +142,9 @@ std::vector<CheckedImage> WithLabels(const std::vector<CheckedImage>& images, in
           ReadCheckedMask({image.map, "mask", image.height, image.width}, classes,
                           options.partial_labels ? AnyTag::kTaken : AnyTag::kRefused);
       suspicions.AddMask(options.labels, mask, image.tags);
+      if (options.min_owner > 0)
+        CheckSameSize(CheckMask(OwnersPath(options, image), "owner map"),
+                      {image.map, "mask", image.height, image.width});
       if (std::any_of(mask.values().begin(), mask.values().end(),
                       [](uint8_t label) { return label != kIgnoreLabel; }))
         usable.push_back(image);
@@ -174,6 +194,17 @@ void Describe(TrainSegOptions& o, OptionSet& set) {
           "Masks may say 254 for one of the image's tags, and 255 is one of them or background")
       .Group("Data")
       .AbsentMeans(false);
+  set.Add("owners", &o.owners,
+          "Folder of ID_owner.png, by predict --owners: how sure it is which tag an object is")
+      .Value("DIR")
+      .Group("Data");
+  set.Add("min-owner", &o.min_owner,
+          "With --partial-labels and --owners: an object whose tag is less sure than this is one "
+          "of the image's "
+          "tags, whichever the mask names")
+      .Range(0, 1)
+      .Group("Data")
+      .AbsentMeans(0);
   set.Add("arch", &o.arch, "The segmentation network").OneOf(SegmentationArchs()).Group("Network");
   set.Add("msc", &o.msc, "Multi-scale wrapper: scales 1, 0.5, 0.75 and their maximum")
       .Group("Network");
@@ -244,6 +275,9 @@ TrainingResult RunTrainSeg(const TrainSegOptions& options, Context& context) {
   if (options.partial_labels && classes.count() > kMaxClassesWithAnyTag)
     Fail("--partial-labels: at most {} classes, here are {}", kMaxClassesWithAnyTag,
          classes.count());
+  if (options.min_owner > 0 && (options.owners.empty() || !options.partial_labels))
+    Fail("--min-owner goes with --owners DIR and --partial-labels");
+  if (options.min_owner > 0) CheckFolder(options.owners, "--owners");
   const auto checked = CheckImages(ImagesOf(options, classes),
                                    {.images = options.images,
                                     .maps = options.labels,

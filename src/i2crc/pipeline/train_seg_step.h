@@ -25,6 +25,10 @@ struct TrainSegOptions : TrainingOptions {
   // Masks say 254 for "one of the tags", and 255 means one of them or background; the list's tags
   // are then read.
   bool partial_labels = false;
+  // With partial labels: an object whose tag is less sure than min_owner (0…1) by ID_owner.png
+  // there (predict --owners) counts as "one of the tags" too.
+  std::filesystem::path owners;
+  double min_owner = 0;
   bool freeze_bn = false;
   int freeze_stages = 0;  // of the backbone, from its stem on
   int iterations = 20000;
