@@ -8,8 +8,8 @@
 #include <string>
 
 #include "i2crc/core/context.h"
-#include "i2crc/core/prefetch.h"
 #include "i2crc/pipeline/common_options.h"
+#include "i2crc/threads/pipeline.h"
 
 namespace i2crc {
 

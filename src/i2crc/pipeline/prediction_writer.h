@@ -11,9 +11,9 @@
 #include "i2crc/core/image.h"
 #include "i2crc/labels/label_rules.h"
 #include "i2crc/pipeline/crf_inference.h"
-#include "i2crc/pipeline/finish_queue.h"
 #include "i2crc/pipeline/image_set.h"
 #include "i2crc/pipeline/predict_step.h"
+#include "i2crc/threads/pipeline.h"
 
 namespace i2crc {
 

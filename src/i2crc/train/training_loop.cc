@@ -9,9 +9,9 @@
 #include <optional>
 
 #include "i2crc/core/atomic_file.h"
-#include "i2crc/core/prefetch.h"
 #include "i2crc/core/random.h"
 #include "i2crc/nn/state_dict.h"
+#include "i2crc/threads/pipeline.h"
 #include "i2crc/train/metrics_log.h"
 #include "i2crc/train/weight_average.h"
 #include "i2crc/weights/tensor_file.h"
