@@ -42,7 +42,16 @@ std::unique_ptr<Progress> Context::StartProgress(const std::string& title, int64
 }
 
 void Context::WarnOnce(const std::string& what) {
+  const std::lock_guard lock(warned_of_mutex_);
   if (warned_of_.insert(what).second) log_->warn("{}", what);
+}
+
+// In the same words whatever the numbers, so that one command says it once.
+void Context::WarnOfFewThreads(int started, int wanted) {
+  if (started < wanted)
+    WarnOnce(
+        "fewer threads could be started than were asked for, so this takes longer; allow more "
+        "processes (ulimit -u) or memory, or ask for fewer threads");
 }
 
 void Context::LeaveOut(const std::string& what) {

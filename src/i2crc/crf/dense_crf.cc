@@ -290,6 +290,7 @@ void DenseCrf::SetMarginals(std::span<const float> marginals) { impl_->SetMargin
 double DenseCrf::Divergence() { return impl_->Divergence(); }
 void DenseCrf::Marginals(std::span<float> marginals) const { impl_->Marginals(marginals); }
 void DenseCrf::ArgMax(std::span<int32_t> labels) const { impl_->ArgMax(labels); }
+int DenseCrf::threads() const { return impl_->threads(); }
 int DenseCrf::labels() const { return impl_->labels_; }
 int DenseCrf::height() const { return impl_->height_; }
 int DenseCrf::width() const { return impl_->width_; }

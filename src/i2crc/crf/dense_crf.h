@@ -113,6 +113,8 @@ class DenseCrf {
   // The label with the largest marginal, the first on a tie; labels [H, W].
   void ArgMax(std::span<int32_t> labels) const;
 
+  // That work on an image: as many as were asked for, or as could be started.
+  int threads() const;
   int labels() const;
   int height() const;
   int width() const;

@@ -114,6 +114,7 @@ class DenseCrf::Impl {
   double Divergence();
   void Marginals(std::span<float> marginals);
   void ArgMax(std::span<int32_t> labels);
+  int threads() const { return team_.threads(); }
   void RequireProblem() const {
     if (labels_ == 0) throw std::logic_error("DenseCrf: Reset comes first");
   }

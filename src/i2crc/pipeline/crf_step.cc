@@ -276,7 +276,7 @@ CrfResult RunCrf(const CrfStepOptions& options, Context& context) {
   const int threads = ThreadCount(options.items.threads);
   const auto count = static_cast<int64_t>(items.size());
   const int workers = static_cast<int>(std::min<int64_t>(threads, count));
-  CrfRunner runner(settings, threads / workers);
+  CrfRunner runner(settings, threads / workers, context);
 
   context.WorkBegins();
   MakeFolder(options.out);

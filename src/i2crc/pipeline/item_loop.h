@@ -25,7 +25,8 @@ struct ItemWork {
   std::function<void(int64_t i, const T& made)> take;
 };
 
-// Works on items 0 … count − 1 on `workers` threads (0: on the calling one), holding few at once.
+// Works on items 0 … count − 1 on `workers` threads (0, or none to be had: on the calling one),
+// holding few at once.
 // What is taken, left out and thrown, and the order of it, does not depend on their number: an
 // Error comes up after everything before its item was taken. Throws Interrupted once the user asked
 // to stop.
@@ -48,8 +49,9 @@ void ForEachItem(const std::string& title, int64_t count, int workers, OnError o
     if (work.write) work.write(i, *outcome.made);
     return outcome;
   };
-  Prefetcher<Outcome> outcomes(0, count, static_cast<int>(std::min<int64_t>(workers, count)),
-                               2 * int64_t{workers}, run);
+  const auto threads = static_cast<int>(std::min<int64_t>(workers, count));
+  Prefetcher<Outcome> outcomes(0, count, threads, 2 * int64_t{workers}, run);
+  context.WarnOfFewThreads(outcomes.threads(), threads);
   const auto progress = context.StartProgress(title, count, "images");
   for (int64_t i = 0; i < count; ++i) {
     context.CheckInterrupted();

@@ -304,7 +304,7 @@ PredictResult RunPredict(const PredictOptions& options, Context& context) {
     images = CheckCrfSizes(std::move(images), predictor.classes().count() + 1,
                            options.items.policy(), context);
   if (!options.cams.empty()) images = CheckCams(std::move(images), options, context);
-  PredictionWriter writer(options, images.size());
+  PredictionWriter writer(options, images.size(), context);
 
   context.WorkBegins();
   MakeFolder(options.out);

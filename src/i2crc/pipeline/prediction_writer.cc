@@ -57,14 +57,15 @@ bool NeedsWork(const PredictOptions& options) {
 
 }  // namespace
 
-PredictionWriter::PredictionWriter(const PredictOptions& options, size_t images)
+PredictionWriter::PredictionWriter(const PredictOptions& options, size_t images, Context& context)
     : options_(options),
       threads_(static_cast<int>(
           std::min<size_t>(static_cast<size_t>(ThreadCount(options.items.threads)), images))),
       queue_(NeedsWork(options) && threads_ > 1 ? threads_ : 0, threads_ + 1) {
   // Threads that no image is left for help with the others.
+  if (NeedsWork(options) && threads_ > 1) context.WarnOfFewThreads(queue_.threads(), threads_);
   if (options.use_crf)
-    runner_.emplace(Resolve(options.crf), ThreadCount(options.items.threads) / threads_);
+    runner_.emplace(Resolve(options.crf), ThreadCount(options.items.threads) / threads_, context);
 }
 
 void PredictionWriter::Write(const CheckedImage& image, PhotographEvidence evidence,

@@ -29,7 +29,7 @@ struct PhotographEvidence {
 class PredictionWriter {
  public:
   // images: how many there will be.
-  PredictionWriter(const PredictOptions& options, size_t images);
+  PredictionWriter(const PredictOptions& options, size_t images, Context& context);
 
   // network: [labels, H, W] f32 on the CPU. The image must live until Finish.
   void Write(const CheckedImage& image, PhotographEvidence evidence, const at::Tensor& network);

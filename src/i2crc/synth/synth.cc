@@ -157,7 +157,9 @@ SynthResult WriteSynth(const SynthOptions& options, int threads, Context& contex
   const SceneStyle style{options.size, options.ground_bias, options.saliency_miss};
   std::vector<SceneFacts> facts(static_cast<size_t>(options.images));
   const auto progress = context.StartProgress("synth", options.images, "scenes");
-  Team team(std::min(threads, options.images));
+  const int wanted = std::min(threads, options.images);
+  Team team(wanted);
+  context.WarnOfFewThreads(team.threads(), wanted);
   team.ForEach(options.images, [&](int64_t i) {
     context.CheckInterrupted();
     facts[static_cast<size_t>(i)] = WriteScene(options, style, i);

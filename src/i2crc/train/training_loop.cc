@@ -140,6 +140,7 @@ class Trainer {
     Prefetcher<Sample> samples(first_sample, std::max(first_sample, end_sample),
                                options_.loader_threads, 4 * a_batch + options_.loader_threads,
                                [&](int64_t i) { return task_.MakeSample(i); });
+    context_.WarnOfFewThreads(samples.threads(), options_.loader_threads);
     auto progress = context_.StartProgress(options_.title, task_.steps(), "steps");
     progress->Advance(first_step_);
     double tail_sum = 0;
