@@ -72,18 +72,31 @@ void Context::InstallSignalHandlers() {
   signal(SIGXFSZ, SIG_IGN);
 }
 
-bool TryItem(Context& context, OnError on_error, const std::function<void()>& work) {
-  if (on_error == OnError::kStop) {
-    work();
-    return true;
-  }
+namespace {
+
+template <typename Fault>
+bool TryOrLeaveOut(Context& context, OnError on_error, const std::string& name,
+                   const std::function<void()>& work) {
   try {
-    work();
+    WithMemoryFor(name, work);
     return true;
-  } catch (const Error& error) {
-    context.LeaveOut(error.what());
+  } catch (const Fault& fault) {
+    if (on_error == OnError::kStop) throw;
+    context.LeaveOut(fault.what());
     return false;
   }
+}
+
+}  // namespace
+
+bool TryItem(Context& context, OnError on_error, const std::string& name,
+             const std::function<void()>& work) {
+  return TryOrLeaveOut<Error>(context, on_error, name, work);
+}
+
+bool TryMemory(Context& context, OnError on_error, const std::string& name,
+               const std::function<void()>& work) {
+  return TryOrLeaveOut<OutOfMemory>(context, on_error, name, work);
 }
 
 }  // namespace i2crc

@@ -80,8 +80,12 @@ class Context {
 // What to do about an image that cannot be used.
 enum class OnError { kStop, kSkip };
 
-// Runs work for one item. Where it throws Error and the policy is to skip, the item is left out and
-// the answer is false; other exceptions pass.
-bool TryItem(Context& context, OnError on_error, const std::function<void()>& work);
+// Runs work for one item, of this name where memory does not suffice for it. Where it throws Error
+// and the policy is to skip, the item is left out and the answer is false; other exceptions pass.
+bool TryItem(Context& context, OnError on_error, const std::string& name,
+             const std::function<void()>& work);
+// The same of what is no fault of the item but for its size: a lack of memory alone leaves it out.
+bool TryMemory(Context& context, OnError on_error, const std::string& name,
+               const std::function<void()>& work);
 
 }  // namespace i2crc

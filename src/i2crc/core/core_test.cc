@@ -8,6 +8,7 @@
 #include "i2crc/core/checksum.h"
 #include "i2crc/core/error.h"
 #include "i2crc/core/random.h"
+#include "support/limited_child.h"
 #include "support/test_dirs.h"
 
 namespace i2crc {
@@ -60,6 +61,15 @@ TEST(ReadWholeFile, StopsAtItsLimit) {
   WriteFileAtomically(dir / "a", std::string(1000, 'x'));
   EXPECT_EQ(ReadWholeFile(dir / "a", 1000).size(), 1000u);
   EXPECT_THROW(ReadWholeFile(dir / "a", 999), Error);
+}
+
+TEST(ReadWholeFile, ALackOfMemoryNamesTheFile) {
+  I2CRC_NEEDS_LIMITED_MEMORY();
+  testing::TempDir dir;
+  WriteFileAtomically(dir / "large", "x");
+  std::filesystem::resize_file(dir / "large", uint64_t{1} << 30);  // holes
+  EXPECT_EXIT(testing::WorkWithin(64 << 20, 60, [&] { ReadWholeFile(dir / "large"); }),
+              ::testing::ExitedWithCode(1), "large: out of memory; ");
 }
 
 TEST(Random, StreamsDependOnEveryKeyAndOnNothingElse) {

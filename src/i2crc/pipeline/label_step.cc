@@ -279,7 +279,8 @@ LabelResult RunLabel(const LabelOptions& options, Context& context) {
   LabelResult result;
   const auto item = [&](int64_t i) -> const LabelItem& { return items[static_cast<size_t>(i)]; };
   ForEachItem<MadeLabel>("label", static_cast<int64_t>(items.size()), options.items,
-                         {.make = [&](int64_t i) { return maker.Make(item(i)); },
+                         {.name = [&](int64_t i) { return item(i).id; },
+                          .make = [&](int64_t i) { return maker.Make(item(i)); },
                           .write =
                               [&](int64_t i, const MadeLabel& label) {
                                 WriteMaskPng(OutputPath(options.out, item(i).id, ".png"),

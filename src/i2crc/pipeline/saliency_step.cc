@@ -79,6 +79,7 @@ SaliencyResult RunSaliency(const SaliencyOptions& options, Context& context) {
   MakeFolder(options.out);
   SaliencyResult result;
   const ItemWork<SaliencyInput> work{
+      .name = [&](int64_t i) { return images[static_cast<size_t>(i)].photograph.string(); },
       .make =
           [&](int64_t i) {
             const ImageU8 rgb = ReadPhotograph(images[static_cast<size_t>(i)].photograph);
@@ -89,7 +90,7 @@ SaliencyResult RunSaliency(const SaliencyOptions& options, Context& context) {
           [&](int64_t i, const SaliencyInput& input) {
             const CheckedImage& image = images[static_cast<size_t>(i)];
             ImageU8 map;
-            const bool made = TryItem(context, on_error, [&] {
+            const bool made = TryItem(context, on_error, image.photograph.native(), [&] {
               map = detector.Detect(input.planes, input.height, input.width,
                                     image.photograph.string());
             });

@@ -162,7 +162,8 @@ SynthResult WriteSynth(const SynthOptions& options, int threads, Context& contex
   context.WarnOfFewThreads(team.threads(), wanted);
   team.ForEach(options.images, [&](int64_t i) {
     context.CheckInterrupted();
-    facts[static_cast<size_t>(i)] = WriteScene(options, style, i);
+    facts[static_cast<size_t>(i)] = WithMemoryFor(FileOf(options, kPhotographs, i).native(),
+                                                  [&] { return WriteScene(options, style, i); });
     progress->Advance();
   });
 

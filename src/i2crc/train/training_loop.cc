@@ -151,7 +151,7 @@ class Trainer {
         Save(step);
         throw Interrupted();
       }
-      const LossReport report = Step(step, samples);
+      const LossReport report = StepInMemory(step, samples);
       progress->Note(fmt::format("loss {:.4f}", report.total));
       progress->Advance();
       if (step >= tail_begin) tail_sum += report.total, ++tail;
@@ -184,6 +184,16 @@ class Trainer {
       if (!tensor.isfinite().all().item<bool>())
         Fail("{}: {} is not finite after step {}; lower the learning rate (--lr)", options_.title,
              name, task_.steps());
+  }
+
+  // libtorch tells of a lack of memory by an error of its own.
+  LossReport StepInMemory(int64_t step, Prefetcher<Sample>& samples) {
+    try {
+      return WithMemoryFor(options_.title, [&] { return Step(step, samples); });
+    } catch (const c10::Error& error) {
+      if (error.msg().find("allocate memory") == std::string::npos) throw;
+      throw OutOfMemory(options_.title);
+    }
   }
 
   LossReport Step(int64_t step, Prefetcher<Sample>& samples) {
