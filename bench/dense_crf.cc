@@ -8,13 +8,13 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "crf_report.h"
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/error.h"
 #include "i2crc/options/command_line.h"
+#include "i2crc/threads/threads.h"
 
 namespace i2crc::bench {
 namespace {
@@ -74,8 +74,7 @@ std::string Machine() {
 #else
   const char* compiler = "GCC ";
 #endif
-  return fmt::format("{}, {} hardware threads; {}{}", model, std::thread::hardware_concurrency(),
-                     compiler, __VERSION__);
+  return fmt::format("{}, {} hardware threads; {}{}", model, ThreadCount(0), compiler, __VERSION__);
 }
 
 CrfReport Measure(const BenchOptions& o, const MeasureOptions& options) {

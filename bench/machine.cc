@@ -8,8 +8,9 @@
 #include <cstdio>
 #include <cstring>
 #include <functional>
-#include <thread>
 #include <vector>
+
+#include "i2crc/threads/threads.h"
 
 namespace {
 
@@ -28,7 +29,7 @@ double Fastest(const std::function<void()>& work, int rounds) {
 
 int main() {
   const torch::NoGradGuard no_grad;
-  at::set_num_threads(static_cast<int>(std::thread::hardware_concurrency()));
+  at::set_num_threads(i2crc::ThreadCount(0));
   std::printf("%d threads\n", at::get_num_threads());
   for (const auto type : {torch::kFloat, torch::kBFloat16}) {
     const at::Tensor x =

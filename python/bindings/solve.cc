@@ -5,8 +5,10 @@
 #include <chrono>
 #include <cmath>
 #include <future>
+#include <system_error>
 
 #include "arguments.h"
+#include "i2crc/threads/threads.h"
 #include "module.h"
 
 namespace i2crc::python {
@@ -158,11 +160,20 @@ void WorkThrough(const std::vector<Task>& tasks, const Problem& problem, int thr
                  const crf::DenseCrfOptions& options) {
   std::atomic<bool> stop{false};
   const auto count = static_cast<int64_t>(tasks.size());
-  std::future<void> work = std::async(std::launch::async, [&] {
+  const auto work_through = [&] {
     crf::ForEachImage(count, threads, options, [&](crf::DenseCrf& crf, int64_t i) {
       if (!stop) Work(crf, problem, tasks[static_cast<size_t>(i)]);
     });
-  });
+  };
+  std::future<void> work;
+  try {
+    work = std::async(std::launch::async, work_through);
+  } catch (const std::system_error&) {
+    // No thread to be had: this one does the work, and Ctrl-C comes after it.
+    const py::gil_scoped_release release;
+    WithNames(kOptionNames, work_through);
+    return;
+  }
   while (true) {
     {
       const py::gil_scoped_release release;
@@ -187,6 +198,10 @@ py::list Solve(const py::list& images, const py::list& planes, bool batch, bool 
                         NumberOf(clip, "clip")};
   const int team = IntOf(threads, "threads");
   if (team < 0) throw py::value_error("threads: " + std::to_string(team) + " is negative");
+  if (team > kMostThreads) {
+    throw py::value_error("threads: " + std::to_string(team) + ", expected 0 to " +
+                          std::to_string(kMostThreads));
+  }
   crf::DenseCrfOptions options;
   options.threads = batch ? 1 : team;
   options.precision = PrecisionNamed(StringOf(precision, "precision"));

@@ -38,8 +38,9 @@ def dense_crf(
     pixels and in steps of 0...255, and Potts weights, of a Gaussian and a bilateral term, and the
     iterations. (irn's published unary is energy=unary_from_labels(labels, L, 0.7, False).)
 
-    threads: 0 means all cores; the result does not depend on it. precision: "single", "packed" (24
-    bits between the passes, which many labels gain from) or "auto", the faster of both.
+    threads: up to 1024, 0 means all cores; the result does not depend on it. precision: "single",
+    "packed" (24 bits between the passes, which many labels gain from) or "auto", the faster of
+    both.
     instruction_set: "best", "portable", "avx2" or "avx512".
 
     Returns the marginals, float32 [L, H, W], or with return_labels their argmax, int32 [H, W].

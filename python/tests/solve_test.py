@@ -144,7 +144,7 @@ class OneImage(unittest.TestCase):
         for name in ("gaussian_weight", "bilateral_weight"):
             for bad in (np.nan, -np.inf, 1e60):
                 self.refused(ValueError, name, *both, **{name: bad})
-        for name, values in [("iterations", (-1, 2**40)), ("threads", (-1,)),
+        for name, values in [("iterations", (-1, 2**40)), ("threads", (-1, 1025)),
                              ("clip", (0, -1, 1.5, np.nan)), ("preset", ("voc",)),
                              ("precision", ("double",)), ("instruction_set", ("avx3",))]:
             for bad in values:

@@ -42,6 +42,7 @@ std::string Content(FILE* file) {
   for (const auto& [name, value] : options.env) setenv(name.c_str(), value.c_str(), 1);
   if (!options.out.empty()) out = open(options.out.c_str(), O_WRONLY | O_CLOEXEC);
   if (options.obeys_permissions) ObeyPermissions();
+  if (options.threads > 0) LimitThreads(options.threads);
   const rlimit limit = {options.file_bytes, options.file_bytes};
   if (options.file_bytes > 0) setrlimit(RLIMIT_FSIZE, &limit);
   const bool ready = dup2(in, 0) >= 0 && dup2(out, 1) >= 0 && dup2(err, 2) >= 0 &&

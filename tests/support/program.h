@@ -17,6 +17,7 @@ struct ProgramOptions {
   std::filesystem::path out = {};               // empty: a file whose content is returned
   bool obeys_permissions = false;               // also where the test is run by root
   uint64_t file_bytes = 0;                      // no file may grow beyond; 0: no limit
+  uint64_t threads = 0;                         // no more can be started; 0: no limit. Root's only
   std::chrono::seconds timeout =
       std::chrono::minutes(10);  // then it is killed: status 128 + SIGKILL
   // Sent once, as soon as signal_when holds (it is asked every few milliseconds).

@@ -88,7 +88,7 @@ int RunCommandLine(const std::vector<Command>& commands, const Command& command,
     log->error("{}", error.what());
     return work_began ? kFailed : kBadInput;
   } catch (const std::bad_alloc&) {
-    log->error("out of memory");
+    log->error("out of memory; end other programs or use fewer threads");
     return work_began ? kFailed : kBadInput;
   } catch (const std::exception& error) {
     // A bug of ours or of a library; libtorch puts a stack trace behind its first line.

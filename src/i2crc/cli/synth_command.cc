@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "i2crc/cli/command.h"
-#include "i2crc/pipeline/common_options.h"
 #include "i2crc/synth/synth.h"
+#include "i2crc/threads/threads.h"
 
 namespace i2crc {
 namespace {
@@ -14,7 +14,7 @@ struct SynthCommandOptions {
 void Describe(SynthCommandOptions& o, OptionSet& set) {
   Describe(o.scenes, set);
   set.Add("threads", &o.threads, "Threads to draw on; 0: all cores")
-      .Range(0, 1024)
+      .Range(0, kMostThreads)
       .Group("General");
 }
 

@@ -77,9 +77,21 @@ void RemoveAsideFiles(const fs::path& folder) {
   }
 }
 
-std::string ReadWholeFile(const fs::path& path, size_t max_bytes) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) Fail("{}: {}", path.string(), std::strerror(errno));
+namespace {
+
+// A file that is open for reading, for as long as this lives.
+struct OpenFile {
+  explicit OpenFile(const fs::path& path) : descriptor(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    if (descriptor < 0) Fail("{}: {}", path.string(), std::strerror(errno));
+  }
+  ~OpenFile() { close(descriptor); }
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+
+  const int descriptor;
+};
+
+std::string ReadToEnd(int descriptor, const fs::path& path, size_t max_bytes) {
   std::string bytes;
   struct stat status = {};
   if (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0)
@@ -91,15 +103,17 @@ std::string ReadWholeFile(const fs::path& path, size_t max_bytes) {
     const int cause = errno;
     bytes.resize(have + (got > 0 ? static_cast<size_t>(got) : 0));
     if (got < 0 && cause == EINTR) continue;
-    if (got < 0 || bytes.size() > max_bytes) {
-      close(descriptor);
-      if (got < 0) Fail("{}: {}", path.string(), std::strerror(cause));
-      Fail("{}: larger than {} bytes", path.string(), max_bytes);
-    }
-    if (got == 0) break;
+    if (got < 0) Fail("{}: {}", path.string(), std::strerror(cause));
+    if (bytes.size() > max_bytes) Fail("{}: larger than {} bytes", path.string(), max_bytes);
+    if (got == 0) return bytes;
   }
-  close(descriptor);
-  return bytes;
+}
+
+}  // namespace
+
+std::string ReadWholeFile(const fs::path& path, size_t max_bytes) {
+  const OpenFile file(path);
+  return WithMemoryFor(path.native(), [&] { return ReadToEnd(file.descriptor, path, max_bytes); });
 }
 
 bool FileIsThere(const fs::path& path) {

@@ -42,7 +42,16 @@ std::unique_ptr<Progress> Context::StartProgress(const std::string& title, int64
 }
 
 void Context::WarnOnce(const std::string& what) {
+  const std::lock_guard lock(warned_of_mutex_);
   if (warned_of_.insert(what).second) log_->warn("{}", what);
+}
+
+// In the same words whatever the numbers, so that one command says it once.
+void Context::WarnOfFewThreads(int started, int wanted) {
+  if (started < wanted)
+    WarnOnce(
+        "fewer threads could be started than were asked for, so this takes longer; allow more "
+        "processes (ulimit -u) or memory, or ask for fewer threads");
 }
 
 void Context::LeaveOut(const std::string& what) {
@@ -63,18 +72,31 @@ void Context::InstallSignalHandlers() {
   signal(SIGXFSZ, SIG_IGN);
 }
 
-bool TryItem(Context& context, OnError on_error, const std::function<void()>& work) {
-  if (on_error == OnError::kStop) {
-    work();
-    return true;
-  }
+namespace {
+
+template <typename Fault>
+bool TryOrLeaveOut(Context& context, OnError on_error, const std::string& name,
+                   const std::function<void()>& work) {
   try {
-    work();
+    WithMemoryFor(name, work);
     return true;
-  } catch (const Error& error) {
-    context.LeaveOut(error.what());
+  } catch (const Fault& fault) {
+    if (on_error == OnError::kStop) throw;
+    context.LeaveOut(fault.what());
     return false;
   }
+}
+
+}  // namespace
+
+bool TryItem(Context& context, OnError on_error, const std::string& name,
+             const std::function<void()>& work) {
+  return TryOrLeaveOut<Error>(context, on_error, name, work);
+}
+
+bool TryMemory(Context& context, OnError on_error, const std::string& name,
+               const std::function<void()>& work) {
+  return TryOrLeaveOut<OutOfMemory>(context, on_error, name, work);
 }
 
 }  // namespace i2crc

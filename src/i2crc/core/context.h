@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 
@@ -47,8 +48,10 @@ class Context {
   void WorkBegins() { work_began_ = true; }
   bool work_began() const { return work_began_; }
 
-  // A warning that the same command may come to several times, but says once.
+  // A warning that the same command may come to several times, on any thread, but says once.
   void WarnOnce(const std::string& what);
+  // The same where fewer threads could be started than were wanted: the work is done all the same.
+  void WarnOfFewThreads(int started, int wanted);
 
   // An item (an image) that is passed over because of what: logged, counted, exit status 1.
   void LeaveOut(const std::string& what);
@@ -70,14 +73,19 @@ class Context {
       make_progress_;
   std::atomic<bool> work_began_{false};
   std::atomic<int64_t> left_out_{0};
+  std::mutex warned_of_mutex_;
   std::set<std::string> warned_of_;
 };
 
 // What to do about an image that cannot be used.
 enum class OnError { kStop, kSkip };
 
-// Runs work for one item. Where it throws Error and the policy is to skip, the item is left out and
-// the answer is false; other exceptions pass.
-bool TryItem(Context& context, OnError on_error, const std::function<void()>& work);
+// Runs work for one item, of this name where memory does not suffice for it. Where it throws Error
+// and the policy is to skip, the item is left out and the answer is false; other exceptions pass.
+bool TryItem(Context& context, OnError on_error, const std::string& name,
+             const std::function<void()>& work);
+// The same of what is no fault of the item but for its size: a lack of memory alone leaves it out.
+bool TryMemory(Context& context, OnError on_error, const std::string& name,
+               const std::function<void()>& work);
 
 }  // namespace i2crc

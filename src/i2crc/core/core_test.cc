@@ -2,14 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
 #include <numeric>
-#include <thread>
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/checksum.h"
-#include "i2crc/core/prefetch.h"
+#include "i2crc/core/error.h"
 #include "i2crc/core/random.h"
+#include "support/limited_child.h"
 #include "support/test_dirs.h"
 
 namespace i2crc {
@@ -64,6 +63,15 @@ TEST(ReadWholeFile, StopsAtItsLimit) {
   EXPECT_THROW(ReadWholeFile(dir / "a", 999), Error);
 }
 
+TEST(ReadWholeFile, ALackOfMemoryNamesTheFile) {
+  I2CRC_NEEDS_LIMITED_MEMORY();
+  testing::TempDir dir;
+  WriteFileAtomically(dir / "large", "x");
+  std::filesystem::resize_file(dir / "large", uint64_t{1} << 30);  // holes
+  EXPECT_EXIT(testing::WorkWithin(64 << 20, 60, [&] { ReadWholeFile(dir / "large"); }),
+              ::testing::ExitedWithCode(1), "large: out of memory; ");
+}
+
 TEST(Random, StreamsDependOnEveryKeyAndOnNothingElse) {
   Random a({1, 2, 3}), again({1, 2, 3}), other({1, 3, 2});
   const uint64_t first = a.Next();
@@ -114,50 +122,6 @@ TEST(Random, ShuffleIsAPermutation) {
   EXPECT_FALSE(std::is_sorted(items.begin(), items.end()));
   std::sort(items.begin(), items.end());
   for (int i = 0; i < 100; ++i) EXPECT_EQ(items[static_cast<size_t>(i)], i);
-}
-
-TEST(Prefetcher, HandsItemsOutInOrderWhateverTheThreads) {
-  for (int threads : {0, 1, 2, 4}) {
-    Prefetcher<int64_t> items(3, 200, threads, 8, [](int64_t i) { return i * i; });
-    for (int64_t i = 3; i < 200; ++i) ASSERT_EQ(items.Next(), i * i) << threads << " threads";
-    EXPECT_TRUE(items.done());
-  }
-}
-
-TEST(Prefetcher, AnExceptionComesAtItsItemsTurn) {
-  for (int threads : {0, 3}) {
-    Prefetcher<int> items(0, 10, threads, 4, [](int64_t i) {
-      if (i == 5) throw Error("five");
-      return static_cast<int>(i);
-    });
-    for (int i = 0; i < 5; ++i) EXPECT_EQ(items.Next(), i);
-    EXPECT_THROW(items.Next(), Error);
-    EXPECT_EQ(items.Next(), 6);
-  }
-}
-
-TEST(Prefetcher, CanBeDroppedHalfway) {
-  Prefetcher<int> items(0, 1000000, 2, 4, [](int64_t i) { return static_cast<int>(i); });
-  EXPECT_EQ(items.Next(), 0);
-}
-
-TEST(ParallelFor, DoesEveryIndexOnceAndPassesTheLowestError) {
-  for (int threads : {1, 2, 5}) {
-    std::vector<int> seen(1000, 0);
-    ParallelFor(1000, threads, [&](int64_t i) { ++seen[static_cast<size_t>(i)]; });
-    EXPECT_EQ(std::count(seen.begin(), seen.end(), 1), 1000);
-    try {
-      ParallelFor(10, threads, [](int64_t i) {
-        // The lower one comes later, where there are threads enough.
-        if (i == 3) std::this_thread::sleep_for(std::chrono::milliseconds(50));
-        if (i == 3) throw Error("three");
-        if (i == 7) throw Error("seven");
-      });
-      ADD_FAILURE() << "no error with " << threads << " threads";
-    } catch (const Error& error) {
-      EXPECT_STREQ(error.what(), "three") << threads << " threads";
-    }
-  }
 }
 
 TEST(Checksum, FilesAndBytesAgree) {

@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -14,6 +15,13 @@ namespace i2crc {
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+};
+
+// Memory does not suffice for what is named: a file, or an image by its ID.
+class OutOfMemory : public Error {
+ public:
+  explicit OutOfMemory(const std::string& name)
+      : Error(name + ": out of memory; end other programs or use fewer threads") {}
 };
 
 // A bug of ours: an ENSURE that did not hold.
@@ -32,6 +40,16 @@ class Interrupted : public std::runtime_error {
 template <typename... Args>
 [[noreturn]] void Fail(fmt::format_string<Args...> format, Args&&... args) {
   throw Error(fmt::format(format, std::forward<Args>(args)...));
+}
+
+// Runs work; where memory does not suffice for it, throws OutOfMemory with this name.
+template <typename Work>
+auto WithMemoryFor(const std::string& name, const Work& work) {
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    throw OutOfMemory(name);
+  }
 }
 
 namespace internal {

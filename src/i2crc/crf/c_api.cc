@@ -78,9 +78,6 @@ Normalization NormalizationOf(int value) {
 
 DenseCrfOptions OptionsOf(const I2crcCrfOptions* options) {
   if (options == nullptr) return {};
-  if (options->threads < 0)
-    throw std::invalid_argument("threads: " + std::to_string(options->threads) +
-                                ", expected 0 or more");
   return {
       .threads = options->threads,
       .instruction_set = Choice("instruction_set", options->instruction_set,

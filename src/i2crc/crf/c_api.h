@@ -57,7 +57,8 @@ enum I2crcCrfPreset {
 
 /* All zero: all cores, and the best that the machine has. */
 typedef struct I2crcCrfOptions {
-  int threads;         /* for one image; 0: all cores. The results do not depend on it. */
+  int threads;         /* for one image, at most 1024; 0: all cores. The results do not depend on
+                        * it, and where no more can be started fewer do. */
   int precision;       /* I2crcCrfPrecision */
   int instruction_set; /* I2crcCrfInstructionSet */
 } I2crcCrfOptions;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "i2crc/crf/dense_crf.h"
+#include "i2crc/threads/few_threads.h"
 
 extern "C" int i2crc_crf_user_in_c(int32_t labels[12], float marginals[24], double divergence[6]);
 
@@ -181,6 +182,8 @@ TEST_F(CApiTest, OptionsReachTheObject) {
   I2crcCrf* crf = nullptr;
   I2crcCrfOptions options = {-1, 0, 0};
   ExpectInvalid(i2crc_crf_create(&options, &crf), "threads: -1");
+  options.threads = 1025;
+  ExpectInvalid(i2crc_crf_create(&options, &crf), "threads: 1025, expected 0 to 1024");
   options = {1, 3, 0};
   ExpectInvalid(i2crc_crf_create(&options, &crf), "precision: 3, expected 0 to 2");
   options = {1, 0, -1};
@@ -325,6 +328,21 @@ TEST_F(CApiTest, OutOfOrderIsAnError) {
   EXPECT_EQ(i2crc_crf_infer(fresh, 1), I2CRC_CRF_OUT_OF_ORDER);
   EXPECT_EQ(i2crc_crf_argmax(fresh, nullptr, 0), I2CRC_CRF_OUT_OF_ORDER);
   EXPECT_EQ(i2crc_crf_destroy(fresh), I2CRC_CRF_OK);
+}
+
+TEST_F(CApiTest, WorksWithTheThreadsThatCanBeStarted) {
+  ASSERT_EQ(AddGaussian(3, 3), I2CRC_CRF_OK);
+  ASSERT_EQ(i2crc_crf_infer(crf_, 3), I2CRC_CRF_OK);
+  const std::vector<float> expected = Marginals();
+  ASSERT_EQ(i2crc_crf_destroy(crf_), I2CRC_CRF_OK);
+  const testing::FewThreads few(1);
+  const I2crcCrfOptions options = {1024, 0, 0};
+  ASSERT_EQ(i2crc_crf_create(&options, &crf_), I2CRC_CRF_OK);
+  ASSERT_EQ(i2crc_crf_reset(crf_, kLabels, kHeight, kWidth), I2CRC_CRF_OK);
+  ASSERT_EQ(i2crc_crf_set_unary(crf_, energy_.data(), energy_.size()), I2CRC_CRF_OK);
+  ASSERT_EQ(AddGaussian(3, 3), I2CRC_CRF_OK);
+  ASSERT_EQ(i2crc_crf_infer(crf_, 3), I2CRC_CRF_OK);
+  EXPECT_TRUE(Marginals() == expected);
 }
 
 TEST_F(CApiTest, ErrorsAreTheThreadsOwn) {

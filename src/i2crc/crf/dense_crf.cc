@@ -28,12 +28,17 @@ void DenseCrf::Impl::Reset(int labels, int height, int width) {
   Require(int64_t{height} * width * labels < int64_t{1} << 31,
           "labels: " + std::to_string(labels) + " of " + std::to_string(height) + " x " +
               std::to_string(width) + " pixels are more than 2^31 values");
-  if (height != height_ || width != width_) order_ = PointOrder(height, width);
-  labels_ = labels;
-  height_ = height;
-  width_ = width;
+  // No problem, should memory not suffice for this one.
+  labels_ = 0;
+  has_unary_ = has_marginals_ = false;
   terms_.clear();
   positions_ = nullptr;
+  if (height != height_ || width != width_) {
+    height_ = width_ = 0;
+    order_ = PointOrder(height, width);
+  }
+  height_ = height;
+  width_ = width;
   // Up to kSingleLabels, floats fit into a cache line as well.
   const bool packs = options_.precision == Precision::kPacked ||
                      (options_.precision == Precision::kAuto && labels > kSingleLabels);
@@ -46,7 +51,7 @@ void DenseCrf::Impl::Reset(int labels, int height, int width) {
     block.labels = std::min(most, labels - first);
     first += block.labels;
   }
-  has_unary_ = has_marginals_ = false;
+  labels_ = labels;
 }
 
 void DenseCrf::Impl::SetRows(std::span<const float> planes, float clip) {
@@ -94,8 +99,8 @@ void DenseCrf::Impl::AddTerm(std::shared_ptr<const Lattice> lattice,
     }
     term.factor.push_back(std::move(factor));
   }
-  if (term.positions != nullptr) positions_ = term.positions.get();
   terms_.push_back(std::move(term));
+  if (terms_.back().positions != nullptr) positions_ = terms_.back().positions.get();
 }
 
 void DenseCrf::Impl::AddGaussian(float sigma_x, float sigma_y, const Compatibility& compatibility,
@@ -285,6 +290,7 @@ void DenseCrf::SetMarginals(std::span<const float> marginals) { impl_->SetMargin
 double DenseCrf::Divergence() { return impl_->Divergence(); }
 void DenseCrf::Marginals(std::span<float> marginals) const { impl_->Marginals(marginals); }
 void DenseCrf::ArgMax(std::span<int32_t> labels) const { impl_->ArgMax(labels); }
+int DenseCrf::threads() const { return impl_->threads(); }
 int DenseCrf::labels() const { return impl_->labels_; }
 int DenseCrf::height() const { return impl_->height_; }
 int DenseCrf::width() const { return impl_->width_; }

@@ -42,7 +42,9 @@ class Compatibility {
 };
 
 struct DenseCrfOptions {
-  int threads = 1;  // for one image; 0: all cores. The bytes do not depend on it.
+  // For one image, at most kMostThreads; 0: all cores. Fewer do where no more can be started. The
+  // bytes do not depend on it.
+  int threads = 1;
   InstructionSet instruction_set = InstructionSet::kBest;
   Precision precision = Precision::kAuto;
 };
@@ -111,6 +113,8 @@ class DenseCrf {
   // The label with the largest marginal, the first on a tie; labels [H, W].
   void ArgMax(std::span<int32_t> labels) const;
 
+  // That work on an image: as many as were asked for, or as could be started.
+  int threads() const;
   int labels() const;
   int height() const;
   int width() const;
@@ -139,8 +143,9 @@ struct PairwiseSettings {
 PairwiseSettings SettingsOf(Preset preset);
 void AddTerms(DenseCrf& crf, const PairwiseSettings& settings, std::span<const uint8_t> rgb);
 
-// Calls work(crf, i) for i in 0 … count − 1, on as many threads (0: all cores), each with its own
-// DenseCrf. What the first failing i threw is thrown at the end.
+// Calls work(crf, i) for i in 0 … count − 1, on as many threads (at most kMostThreads; 0: all
+// cores), or on those that can be started, each with its own DenseCrf. What the first failing i
+// threw is thrown at the end.
 void ForEachImage(int64_t count, int threads, const DenseCrfOptions& options,
                   const std::function<void(DenseCrf& crf, int64_t i)>& work);
 

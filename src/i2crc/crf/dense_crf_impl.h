@@ -20,7 +20,7 @@
 #include "i2crc/crf/point_order.h"
 #include "i2crc/crf/position_lattice.h"
 #include "i2crc/crf/require.h"
-#include "i2crc/crf/thread_team.h"
+#include "i2crc/threads/team.h"
 
 namespace i2crc::crf {
 
@@ -91,7 +91,7 @@ class DenseCrf::Impl {
   explicit Impl(const DenseCrfOptions& options)
       : options_(options),
         kernels_(KernelsFor(options.instruction_set)),
-        team_(CoresIfZero(options.threads)),
+        team_(RequiredThreads(options.threads)),
         builder_(kernels_, team_) {
     Require(options.precision != Precision::kPacked || kernels_.has_packed,
             std::string("precision: packed needs another instruction set than ") +
@@ -114,6 +114,7 @@ class DenseCrf::Impl {
   double Divergence();
   void Marginals(std::span<float> marginals);
   void ArgMax(std::span<int32_t> labels);
+  int threads() const { return team_.threads(); }
   void RequireProblem() const {
     if (labels_ == 0) throw std::logic_error("DenseCrf: Reset comes first");
   }
@@ -181,7 +182,7 @@ class DenseCrf::Impl {
 
   DenseCrfOptions options_;
   const Kernels& kernels_;
-  ThreadTeam team_;
+  Team team_;
   LatticeBuilder builder_;
   PointOrder order_;
   std::vector<Block> blocks_;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "i2crc/crf/test_problem.h"
+#include "i2crc/threads/few_threads.h"
 
 namespace i2crc::crf {
 namespace {
@@ -416,6 +417,25 @@ TEST(DenseCrfErrors, Options) {
               ThrowsMessage<std::invalid_argument>(::testing::HasSubstr("sse9")));
 }
 
+TEST(DenseCrfErrors, MoreThreadsThanAnyOptionAsksFor) {
+  EXPECT_THAT([] { DenseCrf({.threads = kMostThreads + 1}); }, Refuses("threads:"));
+  EXPECT_THAT([] { ForEachImage(0, kMostThreads + 1, {}, [](DenseCrf&, int64_t) {}); },
+              Refuses("threads:"));
+}
+
+TEST(DenseCrf, WorksWithTheThreadsThatCanBeStarted) {
+  const CrfProblem problem = MakeCrfProblem(3, 70, 80);
+  const std::vector<float> expected = Inferred(problem, 2);
+  for (const int most : {0, 3}) {
+    const testing::FewThreads few(most);
+    DenseCrf crf({.threads = kMostThreads});
+    EXPECT_EQ(crf.threads(), most + 1);
+    Pose(crf, problem);
+    crf.Infer(2);
+    EXPECT_TRUE(MarginalsOf(crf) == expected);
+  }
+}
+
 TEST(Compatibility, IsADiagonalOrAMatrix) {
   EXPECT_THAT(Compatibility::Potts(2).Diagonal(3), ElementsAre(-2, -2, -2));
   EXPECT_THAT(Compatibility::Potts(2).Symmetric(2), ElementsAre(-2, 0, 0, -2));
@@ -451,6 +471,15 @@ TEST(ForEachImage, WorksOnEachImageOnce) {
     EXPECT_THAT(marginals, ::testing::Each(expected));
   }
   ForEachImage(0, 3, {}, [](DenseCrf&, int64_t) { FAIL(); });
+}
+
+TEST(ForEachImage, WorksWithTheThreadsThatCanBeStarted) {
+  for (const int most : {0, 3}) {
+    const testing::FewThreads few(most);
+    std::atomic<int> done{0};
+    ForEachImage(20, 64, {.threads = 2}, [&](DenseCrf&, int64_t) { ++done; });
+    EXPECT_EQ(done, 20);
+  }
 }
 
 TEST(ForEachImage, ThrowsWhatTheFirstFailingImageThrew) {

@@ -11,9 +11,9 @@
 #include "i2crc/crf/chains.h"
 #include "i2crc/crf/kernels.h"
 #include "i2crc/crf/simplex_source.h"
-#include "i2crc/crf/thread_team.h"
 #include "i2crc/crf/vertex_keys.h"
 #include "i2crc/crf/vertices.h"
+#include "i2crc/threads/team.h"
 
 namespace i2crc::crf {
 namespace {
@@ -50,7 +50,7 @@ constexpr int64_t kChunk = 4096;
 
 // work(begin, end) for all points, by the team.
 template <typename Work>
-void ForChunks(ThreadTeam& team, int64_t points, const Work& work) {
+void ForChunks(Team& team, int64_t points, const Work& work) {
   team.ForEach((points + kChunk - 1) / kChunk, [&](int64_t chunk) {
     work(static_cast<size_t>(chunk * kChunk),
          static_cast<size_t>(std::min(points, (chunk + 1) * kChunk)));
@@ -89,7 +89,7 @@ void SliceOnes(const Corner* slice, size_t count, std::span<const float> values,
 
 // Z = L(1) at every point, without the lattice's factor, and the largest value of a vertex.
 // values: what the points' ones are splatted to.
-float FilterOnes(const Lattice& lattice, const Kernels& kernels, ThreadTeam& team,
+float FilterOnes(const Lattice& lattice, const Kernels& kernels, Team& team,
                  std::span<float> values, AlignedVector<float>& ones) {
   BlurOnes(lattice, values);
   ones.resize(static_cast<size_t>(lattice.points));
@@ -156,7 +156,7 @@ void PlanSplat(AlignedVector<uint32_t>& at, Lattice& lattice) {
 }
 
 // Folds the factors into the weights of slice, which are splat's as well.
-void Fold(const Folding& folding, ThreadTeam& team, std::span<const float> ones, Lattice& lattice) {
+void Fold(const Folding& folding, Team& team, std::span<const float> ones, Lattice& lattice) {
   const size_t corners = static_cast<size_t>(lattice.dims) + 1;
   ForChunks(team, lattice.points, [&](size_t begin, size_t end) {
     Corner* corner = &lattice.slice[begin * corners];
@@ -186,7 +186,7 @@ void FoldAndMakeSplat(const Folding& folding, std::span<const float> ones,
 
 }  // namespace
 
-LatticeBuilder::LatticeBuilder(const Kernels& kernels, ThreadTeam& team)
+LatticeBuilder::LatticeBuilder(const Kernels& kernels, Team& team)
     : kernels_(kernels), team_(team), scratch_(std::make_unique<Scratch>()) {}
 LatticeBuilder::~LatticeBuilder() = default;
 

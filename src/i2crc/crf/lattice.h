@@ -8,11 +8,14 @@
 #include "i2crc/crf/aligned_vector.h"
 #include "i2crc/crf/normalization.h"
 
+namespace i2crc {
+class Team;
+}
+
 namespace i2crc::crf {
 
 struct Kernels;
 class SimplexSource;
-class ThreadTeam;
 struct FieldPlan;
 template <size_t kWords>
 struct VertexTableMemory;
@@ -67,7 +70,7 @@ struct Lattice {
 class LatticeBuilder {
  public:
   // kernels: which instruction set computes the simplices and finds their vertices.
-  LatticeBuilder(const Kernels& kernels, ThreadTeam& team);
+  LatticeBuilder(const Kernels& kernels, Team& team);
   ~LatticeBuilder();
 
   // features [d][points], each already divided by its σ; finite. Throws std::invalid_argument where
@@ -87,7 +90,7 @@ class LatticeBuilder {
   void Connect(const Vertices& vertices, Lattice& lattice);
 
   const Kernels& kernels_;
-  ThreadTeam& team_;
+  Team& team_;
   std::unique_ptr<Scratch> scratch_;
 };
 

@@ -18,7 +18,7 @@
 #include "i2crc/crf/reference_lattice.h"
 #include "i2crc/crf/simplex_source.h"
 #include "i2crc/crf/test_problem.h"
-#include "i2crc/crf/thread_team.h"
+#include "i2crc/threads/team.h"
 
 namespace i2crc::crf {
 namespace {
@@ -57,7 +57,7 @@ Features Grid(int height, int width, float sigma) {
 Lattice Built(const Features& features, Normalization normalization,
               InstructionSet set = InstructionSet::kBest, int threads = 1,
               bool may_scatter = false) {
-  ThreadTeam team(threads);
+  Team team(threads);
   LatticeBuilder builder(KernelsFor(set), team);
   Lattice lattice;
   builder.Build(features.values.data(), features.dims, static_cast<int64_t>(features.points()),
@@ -287,7 +287,7 @@ TEST(Lattice, ChainsAreSeparate) {
 }
 
 TEST(LatticeBuilder, UsesItsMemoryAgain) {
-  ThreadTeam team(2);
+  Team team(2);
   LatticeBuilder builder(KernelsFor(InstructionSet::kBest), team);
   Lattice lattice;
   for (const Features& features :
@@ -300,7 +300,7 @@ TEST(LatticeBuilder, UsesItsMemoryAgain) {
 }
 
 TEST(LatticeBuilder, RefusesWhatHasNoLattice) {
-  ThreadTeam team(1);
+  Team team(1);
   LatticeBuilder builder(KernelsFor(InstructionSet::kBest), team);
   Lattice lattice;
   const auto build = [&](std::vector<float> values, int dims, int64_t points) {

@@ -7,6 +7,8 @@
 #include <limits>
 #include <stdexcept>
 
+#include "i2crc/threads/threads.h"
+
 namespace i2crc::crf {
 namespace {
 
@@ -21,6 +23,13 @@ std::string Text(float value) {
 
 void Require(bool holds, const std::string& message) {
   if (!holds) throw std::invalid_argument(message);
+}
+
+int RequiredThreads(int threads) {
+  Require(
+      threads >= 0 && threads <= kMostThreads,
+      "threads: " + std::to_string(threads) + ", expected 0 to " + std::to_string(kMostThreads));
+  return ThreadCount(threads);
 }
 
 void RequireSize(const char* name, size_t size, int64_t expected) {

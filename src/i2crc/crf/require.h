@@ -17,6 +17,8 @@ void Require(bool holds, const std::string& message);
 void RequireSize(const char* name, size_t size, int64_t expected);
 // least ≤ value ≤ most; never NaN.
 void RequireWithin(const char* name, std::span<const float> values, float least, float most);
+// 0 … kMostThreads; as many, or all cores where it is 0.
+int RequiredThreads(int threads);
 // Finite, above 0, and wide enough for the lattice of values 0 … extent.
 void RequireSigma(const char* name, float sigma, int extent);
 

@@ -124,38 +124,53 @@ ImageHeader ReadImageHeader(const fs::path& path) {
 }
 
 ImageU8 ReadPhotograph(const fs::path& path) {
-  return DecodePhotograph(AsBytes(ReadWholeFile(path, kMaxFileBytes)), path.string());
+  return WithMemoryFor(path.native(), [&] {
+    return DecodePhotograph(AsBytes(ReadWholeFile(path, kMaxFileBytes)), path.string());
+  });
 }
 
 ImageU8 ReadGrey(const fs::path& path) {
-  return DecodeGrey(AsBytes(ReadWholeFile(path, kMaxFileBytes)), path.string());
+  return WithMemoryFor(path.native(), [&] {
+    return DecodeGrey(AsBytes(ReadWholeFile(path, kMaxFileBytes)), path.string());
+  });
 }
 
 ImageU8 ReadMask(const fs::path& path) {
-  return DecodeMask(AsBytes(ReadWholeFile(path, kMaxFileBytes)), path.string());
+  return WithMemoryFor(path.native(), [&] {
+    return DecodeMask(AsBytes(ReadWholeFile(path, kMaxFileBytes)), path.string());
+  });
 }
+
+namespace {
+
+template <typename Encode>
+void WriteEncoded(const fs::path& path, const Encode& encode) {
+  WithMemoryFor(path.native(), [&] { WriteFileAtomically(path, encode()); });
+}
+
+}  // namespace
 
 void WriteGreyPng(const fs::path& path, const ImageU8& grey) {
   ENSURE(grey.channels() == 1, "{}: {} channels", path.string(), grey.channels());
-  WriteFileAtomically(path, internal::EncodePng(grey, nullptr, path.string()));
+  WriteEncoded(path, [&] { return internal::EncodePng(grey, nullptr, path.string()); });
 }
 
 void WriteGreyPng(const fs::path& path, const Image<uint16_t>& grey) {
-  WriteFileAtomically(path, internal::EncodePng(grey, path.string()));
+  WriteEncoded(path, [&] { return internal::EncodePng(grey, path.string()); });
 }
 
 void WriteRgbPng(const fs::path& path, const ImageU8& rgb) {
   ENSURE(rgb.channels() == 3, "{}: {} channels", path.string(), rgb.channels());
-  WriteFileAtomically(path, internal::EncodePng(rgb, nullptr, path.string()));
+  WriteEncoded(path, [&] { return internal::EncodePng(rgb, nullptr, path.string()); });
 }
 
 void WriteMaskPng(const fs::path& path, const ImageU8& mask, const Palette& palette) {
   ENSURE(mask.channels() == 1, "{}: {} channels", path.string(), mask.channels());
-  WriteFileAtomically(path, internal::EncodePng(mask, &palette, path.string()));
+  WriteEncoded(path, [&] { return internal::EncodePng(mask, &palette, path.string()); });
 }
 
 void WriteJpeg(const fs::path& path, const ImageU8& rgb, int quality) {
-  WriteFileAtomically(path, internal::EncodeJpeg(rgb, quality, path.string()));
+  WriteEncoded(path, [&] { return internal::EncodeJpeg(rgb, quality, path.string()); });
 }
 
 }  // namespace i2crc

@@ -13,6 +13,7 @@
 #include "i2crc/core/random.h"
 #include "i2crc/image/jpeg_codec.h"
 #include "i2crc/image/made_files.h"
+#include "i2crc/image/png_codec.h"
 #include "support/limited_child.h"
 #include "support/test_dirs.h"
 
@@ -565,6 +566,14 @@ TEST(Writers, AJpegThatMemoryDoesNotHold) {
   EXPECT_EXIT(
       testing::WorkWithin(size_t{4} << 20, 60, [&] { internal::EncodeJpeg(noise, 100, "made"); }),
       ::testing::ExitedWithCode(1), "made: cannot encode JPEG: Insufficient memory");
+}
+
+TEST(Writers, APngThatMemoryDoesNotHold) {
+  I2CRC_NEEDS_LIMITED_MEMORY();
+  const ImageU8 noise = Noise(2000, 2000, 3);
+  EXPECT_EXIT(testing::WorkWithin(size_t{4} << 20, 60,
+                                  [&] { internal::EncodePng(noise, nullptr, "made"); }),
+              ::testing::ExitedWithCode(1), "made: out of memory; ");
 }
 
 }  // namespace

@@ -414,6 +414,7 @@ std::string EncodeJpeg(const ImageU8& rgb, int quality, const std::string& name)
   destination.out = &out;
   const bool done = WriteAll(&info, &errors, &rgb, quality, &destination);
   jpeg_destroy_compress(&info);
+  if (!done && errors.manager.msg_code == JERR_OUT_OF_MEMORY) throw OutOfMemory(name);
   if (!done) Fail("{}: cannot encode JPEG: {}", name, errors.text.data());
   return out;
 }

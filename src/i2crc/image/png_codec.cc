@@ -11,6 +11,7 @@
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
+#include <string_view>
 #include <vector>
 
 #include "i2crc/image/decode_limits.h"
@@ -22,6 +23,8 @@ namespace {
 // deflate makes at most 1032 bytes out of one.
 constexpr uint64_t kMaxInflation = 1032;
 constexpr size_t kMaxChunkBytes = size_t{64} << 20;
+
+constexpr const char* kNoMemory = "Out of memory";  // as libpng says it
 
 struct Message {
   std::array<char, 160> text = {};
@@ -191,7 +194,7 @@ void OnWrite(png_structp png, png_bytep bytes, size_t count) {
     done = true;
   } catch (...) {
   }
-  if (!done) png_error(png, "out of memory");
+  if (!done) png_error(png, kNoMemory);
 }
 
 void OnFlush(png_structp) {}
@@ -230,8 +233,10 @@ std::string Encode(StoredPixels pixels, const png_color* palette, const std::str
   Message message;
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &message, OnError, OnWarning);
   png_infop info = png == nullptr ? nullptr : png_create_info_struct(png);
-  const bool done = info != nullptr && WriteAll(png, info, &pixels, palette, &out);
+  const bool begun = info != nullptr;
+  const bool done = begun && WriteAll(png, info, &pixels, palette, &out);
   png_destroy_write_struct(&png, &info);
+  if (!begun || std::string_view(message.text.data()) == kNoMemory) throw OutOfMemory(name);
   if (!done) Fail("{}: cannot encode PNG: {}", name, message.text.data());
   return out;
 }

@@ -112,6 +112,7 @@ CamResult RunCam(const CamOptions& options, Context& context) {
   CamResult result;
   CamWriter writer(options, result);
   const ItemWork<CamInput> work{
+      .name = [&](int64_t i) { return images[static_cast<size_t>(i)].photograph.string(); },
       .make =
           [&](int64_t i) {
             const CheckedImage& image = images[static_cast<size_t>(i)];
@@ -130,11 +131,13 @@ CamResult RunCam(const CamOptions& options, Context& context) {
             if (input.empty()) return;
             const CheckedImage& image = images[static_cast<size_t>(i)];
             at::Tensor scores;
-            const bool made = TryItem(context, options.items.policy(), [&] {
-              scores = OnPhotograph(image, [&] {
-                return AveragedScores(*loaded.network, input, options.flip, options.compute.device);
-              });
-            });
+            const bool made =
+                TryItem(context, options.items.policy(), image.photograph.native(), [&] {
+                  scores = OnPhotograph(image, [&] {
+                    return AveragedScores(*loaded.network, input, options.flip,
+                                          options.compute.device);
+                  });
+                });
             if (made) writer.Write(image, scores);
           }};
   ForEachItem("cam", static_cast<int64_t>(images.size()), options.compute.loader_threads,

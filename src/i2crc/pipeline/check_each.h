@@ -19,7 +19,7 @@ std::vector<Item> CheckEach(const std::vector<ListedImage>& images,
   std::vector<Item> items;
   for (const ListedImage& listed : images) {
     context.CheckInterrupted();
-    TryItem(context, on_error, [&] { items.push_back(check(listed)); });
+    TryItem(context, on_error, listed.id, [&] { items.push_back(check(listed)); });
   }
   if (items.empty()) Fail("{}: no image of the list can be used", list.string());
   return items;

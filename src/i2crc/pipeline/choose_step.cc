@@ -148,7 +148,8 @@ class Chooser {
     SourceAgreement agreement;
     ForEachItem<Sources>(
         "comparing sources", Count(), options_.items,
-        {.make =
+        {.name = [&](int64_t i) { return Item(i).id; },
+         .make =
              [&](int64_t i) {
                return Item(i).tags.empty() ? Sources() : ReadSources(options_, network, Item(i));
              },
@@ -165,7 +166,8 @@ class Chooser {
     int judged = 0;
     ForEachItem<double>(
         "judging masks", Count(), options_.items,
-        {.make =
+        {.name = [&](int64_t i) { return Item(i).id; },
+         .make =
              [&](int64_t i) {
                if (Item(i).tags.empty()) return 0.0;
                const Sources sources = ReadSources(options_, round.network, Item(i));
@@ -184,7 +186,8 @@ class Chooser {
   void WriteKept(const Round& round) {
     ForEachItem<ImageU8>(
         "choose", Count(), options_.items,
-        {.make =
+        {.name = [&](int64_t i) { return Item(i).id; },
+         .make =
              [&](int64_t i) {
                ImageU8 mask = Mask(round, Item(i));
                if (options_.decide_ignored && round.belief)

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "i2crc/pipeline/common_options.h"
 
-#include <sched.h>
-
-#include <algorithm>
-
 namespace i2crc {
 
 void Describe(ItemOptions& options, OptionSet& set) {
@@ -13,7 +9,7 @@ void Describe(ItemOptions& options, OptionSet& set) {
       .OneOf({"stop", "skip"})
       .Group("General");
   set.Add("threads", &options.threads, "Threads to compute with; 0: all cores")
-      .Range(0, 1024)
+      .Range(0, kMostThreads)
       .Group("General");
   set.Add("max-pixels", &options.max_pixels,
           "Largest image to read; one that takes more memory to decode than usual counts as larger")
@@ -35,14 +31,6 @@ void Describe(ComputeOptions& options, OptionSet& set) {
           "Threads that decode and augment images ahead; the result does not depend on them")
       .Range(0, 256)
       .Group("General");
-}
-
-int ThreadCount(int threads) {
-  if (threads > 0) return threads;
-  cpu_set_t cores;
-  CPU_ZERO(&cores);
-  if (sched_getaffinity(0, sizeof(cores), &cores) != 0) return 1;
-  return std::max(1, CPU_COUNT(&cores));
 }
 
 void DescribeFolders(TrainingOptions& o, OptionSet& set) {

@@ -10,6 +10,7 @@
 #include "i2crc/data/augment.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/options/option_set.h"
+#include "i2crc/threads/threads.h"
 
 namespace i2crc {
 
@@ -64,8 +65,5 @@ nlohmann::ordered_json SettingsOf(Options options) {
 // What stands for a folder that there is none of; a folder of that name is ./none.
 inline constexpr const char* kNone = "none";
 inline bool IsNone(const std::filesystem::path& folder) { return folder == kNone; }
-
-// threads, or the number of cores this process may use where it is 0.
-int ThreadCount(int threads);
 
 }  // namespace i2crc

@@ -113,8 +113,8 @@ CrfOutput CrfRunner::Worker::Output(const CrfUnary& unary, const std::vector<int
   return output;
 }
 
-CrfRunner::CrfRunner(const CrfSettings& settings, int threads_an_image)
-    : settings_(settings), threads_an_image_(threads_an_image) {
+CrfRunner::CrfRunner(const CrfSettings& settings, int threads_an_image, Context& context)
+    : settings_(settings), threads_an_image_(threads_an_image), context_(context) {
   try {
     idle_.push_back(MakeWorker());
   } catch (const std::invalid_argument& error) {
@@ -126,8 +126,10 @@ CrfRunner::CrfRunner(const CrfSettings& settings, int threads_an_image)
 CrfRunner::~CrfRunner() = default;
 
 std::unique_ptr<CrfRunner::Worker> CrfRunner::MakeWorker() const {
-  return std::unique_ptr<Worker>(new Worker{
+  auto worker = std::make_unique<Worker>(Worker{
       crf::DenseCrf({.threads = threads_an_image_, .precision = settings_.precision}), {}, {}, {}});
+  context_.WarnOfFewThreads(worker->problem.threads(), threads_an_image_);
+  return worker;
 }
 
 std::unique_ptr<CrfRunner::Worker> CrfRunner::Take() {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "i2crc/core/context.h"
 #include "i2crc/core/image.h"
 #include "i2crc/pipeline/crf_options.h"
 
@@ -30,8 +31,9 @@ struct CrfOutput {
 // one image after the other. The output does not depend on the threads nor on what came before.
 class CrfRunner {
  public:
-  // Throws Error "--crf-…: cause" where this machine cannot do what the options say.
-  CrfRunner(const CrfSettings& settings, int threads_an_image);
+  // Throws Error "--crf-…: cause" where this machine cannot do what the options say. The context,
+  // which must live as long, hears of threads that cannot be started.
+  CrfRunner(const CrfSettings& settings, int threads_an_image, Context& context);
   ~CrfRunner();
 
   // rgb: the photograph, of the unary's size; tags: of the image, as classes from 0, each one of
@@ -48,6 +50,7 @@ class CrfRunner {
 
   CrfSettings settings_;
   int threads_an_image_;
+  Context& context_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Worker>> idle_;
 };

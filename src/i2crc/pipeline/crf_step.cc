@@ -161,7 +161,8 @@ std::vector<CrfItem> CrfStep::CheckItems(Context& context) const {
   std::vector<CrfItem> items;
   for (const ListedImage& listed : listed_) {
     context.CheckInterrupted();
-    TryItem(context, options_.items.policy(), [&] { items.push_back(CheckItem(listed)); });
+    TryItem(context, options_.items.policy(), listed.id,
+            [&] { items.push_back(CheckItem(listed)); });
   }
   if (items.empty()) Fail("{}: no image of the list can be used", options_.list.string());
   return items;
@@ -276,7 +277,7 @@ CrfResult RunCrf(const CrfStepOptions& options, Context& context) {
   const int threads = ThreadCount(options.items.threads);
   const auto count = static_cast<int64_t>(items.size());
   const int workers = static_cast<int>(std::min<int64_t>(threads, count));
-  CrfRunner runner(settings, threads / workers);
+  CrfRunner runner(settings, threads / workers, context);
 
   context.WorkBegins();
   MakeFolder(options.out);
@@ -284,7 +285,8 @@ CrfResult RunCrf(const CrfStepOptions& options, Context& context) {
   const auto item = [&](int64_t i) -> const CrfItem& { return items[static_cast<size_t>(i)]; };
   ForEachItem<CrfOutput>(
       "crf", count, workers > 1 ? workers : 0, options.items.policy(),
-      {.make = [&](int64_t i) { return step.Make(item(i), runner, suspicions); },
+      {.name = [&](int64_t i) { return item(i).id; },
+       .make = [&](int64_t i) { return step.Make(item(i), runner, suspicions); },
        .write = [&](int64_t i, const CrfOutput& output) { step.Write(item(i), output); },
        .take = [&](int64_t, const CrfOutput&) { ++result.images; }},
       context);

@@ -14,6 +14,7 @@
 #include "i2crc/pipeline/crf_inference.h"
 #include "i2crc/pipeline/made_crf_folder.h"
 #include "support/golden_file.h"
+#include "support/limited_child.h"
 #include "support/option_set_checks.h"
 
 namespace i2crc {
@@ -334,6 +335,37 @@ TEST_F(CrfStepTest, TheNumberOfThreadsDecidesNothing) {
     EXPECT_EQ(context.lines(), lines);
   }
   EXPECT_EQ(files.size(), 16u);
+}
+
+// An image of two that is too large for the memory that there is.
+TEST_F(CrfStepTest, ALackOfMemoryNamesTheImageOrLeavesItOut) {
+  I2CRC_NEEDS_LIMITED_MEMORY();
+  constexpr int kSide = 1200;
+  WriteRgbPng(options_.images / "large.png", Photograph(kSide, kSide));
+  Store("large",
+        Tensor::FromF32({2, kSide, kSide}, std::vector<float>(size_t{2} * kSide * kSide, 0.5F)));
+  List("large");
+  AddImage("small", "", 2);
+  for (const int threads : {1, 2}) {
+    options_.items.threads = threads;
+    options_.items.on_error = "stop";
+    EXPECT_EXIT(testing::WorkWithin(48 << 20, 60, [&] { Run(); }), ::testing::ExitedWithCode(1),
+                "large[a-z.]*: out of memory; end other programs or use fewer threads");
+    std::filesystem::remove_all(options_.out);
+    options_.items.on_error = "skip";
+    const auto leaves_out = [&] {
+      LoggedContext context;
+      const CrfResult result = RunCrf(options_, context);
+      if (result.images != 1 || context.left_out() != 1) Fail("{} images", result.images);
+      Fail("done: {}", context.lines());
+    };
+    EXPECT_EXIT(
+        testing::WorkWithin(48 << 20, 60, leaves_out), ::testing::ExitedWithCode(1),
+        "done: (warning fewer threads.*\n)?warning left out: .*large[a-z.]*: out of memory");
+    EXPECT_EQ(folder_.Files("made/crf").size(), 1u);
+    EXPECT_EQ(Mask("small").width(), kWidth);
+    std::filesystem::remove_all(options_.out);
+  }
 }
 
 }  // namespace

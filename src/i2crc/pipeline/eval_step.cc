@@ -76,7 +76,7 @@ std::vector<EvalItem> CheckItems(const EvalOptions& options, const ClassNames& c
   size_t listed_tags = 0, tags = 0;
   for (const ListedImage& listed : ReadList(options, classes)) {
     context.CheckInterrupted();
-    TryItem(context, options.items.policy(), [&] {
+    TryItem(context, options.items.policy(), listed.id, [&] {
       items.push_back(CheckItem(options, listed));
       listed_tags += listed.tags.size();
       tags += items.back().tags.size();
@@ -143,6 +143,7 @@ ScoreReport Score(const EvalOptions& options, const std::vector<EvalItem>& items
   Counts counts(classes.count());
   ScoredImages images;
   const ItemWork<ItemScore<Counts>> work = {
+      .name = [&](int64_t i) { return items[static_cast<size_t>(i)].id; },
       .make =
           [&](int64_t i) {
             return score(options, items[static_cast<size_t>(i)], classes.count(), suspicions);

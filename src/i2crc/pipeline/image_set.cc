@@ -41,7 +41,7 @@ std::vector<CheckedImage> CheckImages(const std::vector<ListedImage>& list,
   std::vector<CheckedImage> images;
   for (const ListedImage& listed : list) {
     context.CheckInterrupted();
-    TryItem(context, on_error, [&] { images.push_back(CheckOne(listed, request)); });
+    TryItem(context, on_error, listed.id, [&] { images.push_back(CheckOne(listed, request)); });
   }
   if (images.empty())
     Fail("{}: no image of the list can be used",

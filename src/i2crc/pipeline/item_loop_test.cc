@@ -4,11 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <mutex>
+#include <new>
 #include <set>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "i2crc/pipeline/made_folder.h"
+#include "i2crc/threads/few_threads.h"
 
 namespace i2crc {
 namespace {
@@ -27,6 +31,10 @@ struct Outcome {
 struct Faults {
   std::set<int64_t> unreadable = {};
   std::set<int64_t> unwritable = {};
+  // Memory does not suffice to make, to write, to take them.
+  std::set<int64_t> too_large = {};
+  std::set<int64_t> too_large_to_write = {};
+  std::set<int64_t> too_large_to_take = {};
 };
 
 Outcome RunItems(int threads, const std::string& on_error, const Faults& faults) {
@@ -34,22 +42,26 @@ Outcome RunItems(int threads, const std::string& on_error, const Faults& faults)
   LoggedContext context;
   std::mutex mutex;
   const ItemWork<int64_t> work = {
+      .name = [](int64_t i) { return fmt::format("image {}", i); },
       .make =
           [&](int64_t i) {
             // Later items are ready first, so that order is a matter of the loop.
             std::this_thread::sleep_for(std::chrono::microseconds(i % 7 == 0 ? 2000 : 10));
             if (faults.unreadable.count(i) > 0) Fail("item {}", i);
+            if (faults.too_large.count(i) > 0) throw std::bad_alloc();
             return i * i;
           },
       .write =
           [&](int64_t i, const int64_t&) {
             if (faults.unwritable.count(i) > 0) Fail("disk full at {}", i);
+            if (faults.too_large_to_write.count(i) > 0) throw std::bad_alloc();
             const std::lock_guard lock(mutex);
             outcome.written.insert(i);
           },
       .take =
           [&](int64_t i, const int64_t& made) {
             EXPECT_EQ(made, i * i);
+            if (faults.too_large_to_take.count(i) > 0) throw std::bad_alloc();
             outcome.taken.push_back(i);
           }};
   const ItemOptions options{.on_error = on_error, .threads = threads};
@@ -97,10 +109,47 @@ TEST_P(ItemLoopTest, AFailureToWriteStopsEvenWhereItemsMayBeLeftOut) {
   EXPECT_EQ(outcome.left_out, 1);
 }
 
+constexpr const char* kNoMemory = ": out of memory; end other programs or use fewer threads";
+
+TEST_P(ItemLoopTest, ALackOfMemoryNamesTheItem) {
+  EXPECT_EQ(RunItems(GetParam(), "stop", {.too_large = {14, 20}}).error,
+            std::string("image 14") + kNoMemory);
+  EXPECT_EQ(RunItems(GetParam(), "stop", {.too_large_to_write = {5}}).error,
+            std::string("image 5") + kNoMemory);
+  EXPECT_EQ(RunItems(GetParam(), "stop", {.too_large_to_take = {39}}).error,
+            std::string("image 39") + kNoMemory);
+}
+
+TEST_P(ItemLoopTest, ALackOfMemoryLeavesTheItemOutWhereTold) {
+  const Outcome outcome =
+      RunItems(GetParam(), "skip",
+               {.too_large = {3, 15}, .too_large_to_write = {7}, .too_large_to_take = {30}});
+  EXPECT_EQ(outcome.error, "");
+  EXPECT_EQ(outcome.taken.size(), 36u);
+  EXPECT_EQ(outcome.left_out, 4);
+  std::string log;
+  for (const int i : {3, 7, 15, 30})
+    log += fmt::format("warning left out: image {}{}\n", i, kNoMemory);
+  EXPECT_EQ(outcome.log, log);
+}
+
+TEST(ItemLoop, WorksWithTheThreadsThatCanBeStarted) {
+  for (const int most : {0, 2}) {
+    const testing::FewThreads few(most);
+    const Outcome outcome = RunItems(64, "skip", {.unreadable = {7}});
+    EXPECT_EQ(outcome.taken.size(), 39u);
+    EXPECT_EQ(outcome.log,
+              "warning fewer threads could be started than were asked for, so this takes longer; "
+              "allow more processes (ulimit -u) or memory, or ask for fewer threads\n"
+              "warning left out: item 7\n");
+  }
+}
+
 TEST_P(ItemLoopTest, StopsWhereTheUserAsksTo) {
   Context context;
   int64_t taken = 0;
-  const ItemWork<int64_t> work = {.make = [](int64_t i) { return i; },
+  const ItemWork<int64_t> work = {.name = [](int64_t i) { return std::to_string(i); },
+                                  .make = [](int64_t i) { return i; },
                                   .write = {},
                                   .take =
                                       [&](int64_t i, const int64_t&) {

@@ -85,9 +85,10 @@ double SalientShare(const ImageU8& object_map) {
 // Makes the masks of one run, on several threads at once.
 class LabelMaker {
  public:
-  LabelMaker(const LabelOptions& options, Suspicions& suspicions)
+  LabelMaker(const LabelOptions& options, Suspicions& suspicions, Context& context)
       : options_(options), suspicions_(suspicions) {
-    if (IsNone(options.saliency)) runner_.emplace(Resolve(options.crf), /*threads_an_image=*/1);
+    if (IsNone(options.saliency))
+      runner_.emplace(Resolve(options.crf), /*threads_an_image=*/1, context);
   }
 
   MadeLabel Make(const LabelItem& item) {
@@ -270,7 +271,7 @@ LabelResult RunLabel(const LabelOptions& options, Context& context) {
                                {"--saliency", &options.saliency},
                                {"--images", &options.images}});
   Suspicions suspicions(ClassNames::ReadOrVoc(options.classes));
-  LabelMaker maker(options, suspicions);
+  LabelMaker maker(options, suspicions, context);
   const std::vector<LabelItem> items = CheckItems(options, context);
 
   context.WorkBegins();
@@ -278,7 +279,8 @@ LabelResult RunLabel(const LabelOptions& options, Context& context) {
   LabelResult result;
   const auto item = [&](int64_t i) -> const LabelItem& { return items[static_cast<size_t>(i)]; };
   ForEachItem<MadeLabel>("label", static_cast<int64_t>(items.size()), options.items,
-                         {.make = [&](int64_t i) { return maker.Make(item(i)); },
+                         {.name = [&](int64_t i) { return item(i).id; },
+                          .make = [&](int64_t i) { return maker.Make(item(i)); },
                           .write =
                               [&](int64_t i, const MadeLabel& label) {
                                 WriteMaskPng(OutputPath(options.out, item(i).id, ".png"),

@@ -3,7 +3,9 @@
 
 #include <malloc.h>
 #include <torch/torch.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <map>
@@ -33,6 +35,30 @@ bool ReferenceBlasIsLoaded() {
   return has_blas && !has_fast;
 }
 
+// libtorch and libgomp do not survive that a thread of theirs cannot be started: they hang or end
+// the process. So they get those that could be started beside all of ours. Each has a pool of
+// `threads` − 1; libtorch makes one for all cores of the machine before, and libgomp ends threads
+// and starts others all the time, of which those that end count for a moment.
+void SetTorchThreads(int wanted, int loader_threads, Context& context) {
+  static int asked_before = 0;
+  static int first_pool = static_cast<int>(sysconf(_SC_NPROCESSORS_CONF)) - 1;
+  if (wanted == asked_before) return;
+  constexpr int kPools = 3;   // libtorch's, libgomp's and what it has just ended
+  constexpr int kOthers = 2;  // such as autograd's
+  const int ours = wanted + loader_threads + kOthers;
+  const int startable =
+      StartableThreads(std::max(kPools * (wanted - 1), first_pool + wanted) + ours);
+  if (startable < first_pool)
+    Fail("libtorch needs {} threads to start; allow more processes (ulimit -u) or memory",
+         first_pool);
+  const int threads =
+      1 + std::clamp(std::min((startable - ours) / kPools, startable - first_pool), 0, wanted - 1);
+  at::set_num_threads(threads);
+  context.WarnOfFewThreads(threads, wanted);
+  asked_before = wanted;
+  first_pool = 0;
+}
+
 }  // namespace
 
 void CheckDevice(const ComputeOptions& compute) {
@@ -44,7 +70,7 @@ void CheckDevice(const ComputeOptions& compute) {
 
 void PrepareCompute(const ComputeOptions& compute, int threads, Context& context) {
   CheckDevice(compute);
-  at::set_num_threads(ThreadCount(threads));
+  SetTorchThreads(ThreadCount(threads), compute.loader_threads, context);
   at::globalContext().setFlushDenormal(true);
   // Big activations are freed and taken again at every step: keep them instead of handing them back
   // to the system page by page, which costs a third of the time.

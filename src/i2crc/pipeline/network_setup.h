@@ -23,8 +23,8 @@ namespace i2crc {
 // Throws Error where the device is not there.
 void CheckDevice(const ComputeOptions& compute);
 
-// Checks the device, sets libtorch's threads and denormal handling and, for the whole process, how
-// much freed memory is kept; warns of a slow BLAS.
+// Checks the device, sets libtorch's threads (those that can be started) and denormal handling and,
+// for the whole process, how much freed memory is kept; warns of a slow BLAS.
 void PrepareCompute(const ComputeOptions& compute, int threads, Context& context);
 
 // A training that could begin: the rest is to build its task and to run it.

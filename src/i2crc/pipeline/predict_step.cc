@@ -184,7 +184,7 @@ std::vector<CheckedImage> CheckCams(std::vector<CheckedImage> images, const Pred
   std::vector<CheckedImage> fit;
   size_t maps = 0;
   for (CheckedImage& image : images)
-    TryItem(context, options.items.policy(), [&] {
+    TryItem(context, options.items.policy(), image.id, [&] {
       maps += CheckAttention(options.cams, {image.id, image.tags},
                              {image.photograph, "photograph", image.height, image.width})
                   .size();
@@ -201,7 +201,7 @@ std::vector<CheckedImage> CheckCrfSizes(std::vector<CheckedImage> images, int la
                                         OnError on_error, Context& context) {
   std::vector<CheckedImage> fit;
   for (CheckedImage& image : images)
-    TryItem(context, on_error, [&] {
+    TryItem(context, on_error, image.id, [&] {
       CheckCrfSize(labels, image.height, image.width, image.photograph.string());
       fit.push_back(std::move(image));
     });
@@ -316,26 +316,26 @@ PredictResult RunPredict(const PredictOptions& options, Context& context) {
     images = CheckCrfSizes(std::move(images), predictor.classes().count() + 1,
                            options.items.policy(), context);
   if (!options.cams.empty()) images = CheckCams(std::move(images), options, context);
-  PredictionWriter writer(options, images.size());
+  PredictionWriter writer(options, images.size(), context);
 
   context.WorkBegins();
   MakeFolder(options.out);
   const torch::NoGradGuard no_grad;
   PredictResult result;
   const ItemWork<PredictInput> work{
+      .name = [&](int64_t i) { return images[static_cast<size_t>(i)].photograph.string(); },
       .make = [&](int64_t i) { return predictor.Read(images[static_cast<size_t>(i)]); },
       .write = {},
       .take =
           [&](int64_t i, const PredictInput& input) {
             const CheckedImage& image = images[static_cast<size_t>(i)];
             at::Tensor probabilities;
-            const bool made = TryItem(context, options.items.policy(), [&] {
-              probabilities =
-                  OnPhotograph(image, [&] { return predictor.Probabilities(image, input); });
-            });
-            if (!made) return;
-            writer.Write(image, input.evidence, probabilities);
-            ++result.images;
+            const bool made =
+                TryItem(context, options.items.policy(), image.photograph.native(), [&] {
+                  probabilities =
+                      OnPhotograph(image, [&] { return predictor.Probabilities(image, input); });
+                });
+            if (made) writer.Write(image, input.evidence, probabilities);
           }};
   try {
     ForEachItem("predict", static_cast<int64_t>(images.size()), options.compute.loader_threads,
@@ -346,6 +346,7 @@ PredictResult RunPredict(const PredictOptions& options, Context& context) {
     throw;
   }
   writer.Finish();
+  result.images = writer.images();
   return result;
 }
 

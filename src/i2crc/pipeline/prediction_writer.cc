@@ -74,14 +74,16 @@ bool NeedsWork(const PredictOptions& options) {
 
 }  // namespace
 
-PredictionWriter::PredictionWriter(const PredictOptions& options, size_t images)
+PredictionWriter::PredictionWriter(const PredictOptions& options, size_t images, Context& context)
     : options_(options),
+      context_(context),
       threads_(static_cast<int>(
           std::min<size_t>(static_cast<size_t>(ThreadCount(options.items.threads)), images))),
       queue_(NeedsWork(options) && threads_ > 1 ? threads_ : 0, threads_ + 1) {
+  if (NeedsWork(options) && threads_ > 1) context.WarnOfFewThreads(queue_.threads(), threads_);
   // Threads that no image is left for help with the others.
   if (options.use_crf)
-    runner_.emplace(Resolve(options.crf), ThreadCount(options.items.threads) / threads_);
+    runner_.emplace(Resolve(options.crf), ThreadCount(options.items.threads) / threads_, context);
 }
 
 void PredictionWriter::Write(const CheckedImage& image, PhotographEvidence evidence,
@@ -93,7 +95,8 @@ void PredictionWriter::Write(const CheckedImage& image, PhotographEvidence evide
     return;
   }
   queue_.Submit([this, &image, evidence = std::move(evidence), network] {
-    WriteRefined(image, evidence, network);
+    TryMemory(context_, options_.items.policy(), image.photograph.native(),
+              [&] { WriteRefined(image, evidence, network); });
   });
 }
 
@@ -160,7 +163,7 @@ void PredictionWriter::WriteRefined(const CheckedImage& image, const PhotographE
 
 void PredictionWriter::WriteFiles(const CheckedImage& image, const ImageU8& rgb,
                                   const ImageU8& mask, const std::vector<int64_t>& shape,
-                                  std::span<const float> probabilities) const {
+                                  std::span<const float> probabilities) {
   if (options_.probabilities) {
     TensorMap stored;
     stored.Add("probability", Tensor::F16FromF32(shape, probabilities));
@@ -169,6 +172,7 @@ void PredictionWriter::WriteFiles(const CheckedImage& image, const ImageU8& rgb,
   if (options_.overlay)
     WriteJpeg(OutputPath(options_.out, image.id, "_overlay.jpg"), Overlay(rgb, mask, VocPalette()));
   WriteMaskPng(OutputPath(options_.out, image.id, ".png"), mask, VocPalette());
+  ++images_;
 }
 
 }  // namespace i2crc

@@ -3,6 +3,7 @@
 
 #include <torch/torch.h>
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -11,9 +12,9 @@
 #include "i2crc/core/image.h"
 #include "i2crc/labels/label_rules.h"
 #include "i2crc/pipeline/crf_inference.h"
-#include "i2crc/pipeline/finish_queue.h"
 #include "i2crc/pipeline/image_set.h"
 #include "i2crc/pipeline/predict_step.h"
+#include "i2crc/threads/pipeline.h"
 
 namespace i2crc {
 
@@ -29,12 +30,14 @@ struct PhotographEvidence {
 class PredictionWriter {
  public:
   // images: how many there will be.
-  PredictionWriter(const PredictOptions& options, size_t images);
+  PredictionWriter(const PredictOptions& options, size_t images, Context& context);
 
   // network: [labels, H, W] f32 on the CPU. The image must live until Finish.
   void Write(const CheckedImage& image, PhotographEvidence evidence, const at::Tensor& network);
-  // Everything that was given to Write is written.
+  // Everything that was given to Write is written, or left out where memory does not suffice.
   void Finish() { queue_.Finish(); }
+  // So many are written.
+  int64_t images() const { return images_; }
 
  private:
   // Which labels a photograph may have and how probable each is: all labels of the network, or
@@ -53,10 +56,12 @@ class PredictionWriter {
   ImageU8 AfterCrf(const CheckedImage& image, const ImageU8& rgb, Belief& belief);
   // The mask comes last: where it is, the rest is too.
   void WriteFiles(const CheckedImage& image, const ImageU8& rgb, const ImageU8& mask,
-                  const std::vector<int64_t>& shape, std::span<const float> probabilities) const;
+                  const std::vector<int64_t>& shape, std::span<const float> probabilities);
 
   const PredictOptions& options_;
+  Context& context_;
   const int threads_;
+  std::atomic<int64_t> images_{0};
   std::optional<CrfRunner> runner_;
   FinishQueue queue_;  // last, so that its threads end first
 };

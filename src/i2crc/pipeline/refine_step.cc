@@ -92,7 +92,8 @@ RefineResult RunRefine(const RefineOptions& options, Context& context) {
   const auto item = [&](int64_t i) -> const RefineItem& { return items[static_cast<size_t>(i)]; };
   ForEachItem<ImageU8>(
       "refine", static_cast<int64_t>(items.size()), options.items,
-      {.make =
+      {.name = [&](int64_t i) { return item(i).id; },
+       .make =
            [&](int64_t i) { return MakeRefined(options, item(i), classes.count(), suspicions); },
        .write =
            [&](int64_t i, const ImageU8& mask) {

@@ -143,11 +143,11 @@ void CheckListedImages(const RunConfiguration& c, Context& context) {
   }
 }
 
-void CheckCrf(const RunConfiguration& c) {
+void CheckCrf(const RunConfiguration& c, Context& context) {
   for (const PredictOptions* predict : {&c.predict_train, &c.predict_tagged, &c.predict_val}) {
     if (!predict->use_crf || (predict == &c.predict_tagged && !c.is_practical())) continue;
     const CrfSettings settings = Resolve(predict->crf);
-    const CrfRunner on_this_machine(settings, 1);
+    const CrfRunner on_this_machine(settings, 1, context);
     if (settings.labels == CrfLabels::kTags)
       CheckTagsAreThere(ReadImageList(c.run.train, ClassNames::ReadOrVoc(c.run.classes)),
                         c.run.train);
@@ -256,7 +256,7 @@ void CheckRun(const RunConfiguration& c, const std::vector<Stage>& stages, Conte
   CheckFolder(c.run.images, "[run] images");
   if (!c.run.truth.empty()) CheckFolder(c.run.truth, "[run] truth");
   CheckOutFolder(c.run.out, {});
-  CheckCrf(c);
+  CheckCrf(c, context);
   CheckSaliency(c, stages);
   CheckListedImages(c, context);
   CheckNetworks(c, stages);

@@ -22,11 +22,15 @@ struct SaliencyInput {
   int width = 0;
 };
 
+// OpenCV does not survive that a thread of its own cannot be started, so it gets those that can be
+// beside the loader's.
 DetectorOptions DetectorOf(const SaliencyOptions& options) {
+  const int others = ThreadCount(options.items.threads) - 1;
+  const int startable = StartableThreads(others + options.loader_threads);
   return {.model = options.model,
           .preset = options.preset,
           .input_size = options.input_size,
-          .threads = ThreadCount(options.items.threads)};
+          .threads = 1 + std::clamp(startable - options.loader_threads, 0, others)};
 }
 
 }  // namespace
@@ -65,7 +69,9 @@ SaliencyResult RunSaliency(const SaliencyOptions& options, Context& context) {
   // A map has the name that a PNG photograph may have.
   CheckOutFolder(options.out, {{"--images", &options.images}});
   const OnError on_error = options.items.policy();
-  SaliencyDetector detector(DetectorOf(options));
+  const DetectorOptions detector_options = DetectorOf(options);
+  context.WarnOfFewThreads(detector_options.threads, ThreadCount(options.items.threads));
+  SaliencyDetector detector(detector_options);
   const auto list = options.list.empty() ? ListFolder(options.images) : ReadImageIds(options.list);
   const auto images = CheckImages(list, {.images = options.images}, on_error, context);
 
@@ -73,6 +79,7 @@ SaliencyResult RunSaliency(const SaliencyOptions& options, Context& context) {
   MakeFolder(options.out);
   SaliencyResult result;
   const ItemWork<SaliencyInput> work{
+      .name = [&](int64_t i) { return images[static_cast<size_t>(i)].photograph.string(); },
       .make =
           [&](int64_t i) {
             const ImageU8 rgb = ReadPhotograph(images[static_cast<size_t>(i)].photograph);
@@ -83,7 +90,7 @@ SaliencyResult RunSaliency(const SaliencyOptions& options, Context& context) {
           [&](int64_t i, const SaliencyInput& input) {
             const CheckedImage& image = images[static_cast<size_t>(i)];
             ImageU8 map;
-            const bool made = TryItem(context, on_error, [&] {
+            const bool made = TryItem(context, on_error, image.photograph.native(), [&] {
               map = detector.Detect(input.planes, input.height, input.width,
                                     image.photograph.string());
             });

@@ -6,8 +6,8 @@
 
 #include <initializer_list>
 
-#include "i2crc/core/prefetch.h"
 #include "i2crc/pipeline/made_folder.h"
+#include "i2crc/threads/team.h"
 
 namespace i2crc {
 namespace {
@@ -128,7 +128,7 @@ TEST(Suspicions, ThreadsDecideNothing) {
   std::string lines;
   for (const int threads : {1, 4}) {
     Suspicions suspicions{ClassNames({"cat"})};
-    ParallelFor(200, threads, [&](int64_t i) {
+    Team(threads).ForEach(200, [&](int64_t i) {
       suspicions.AddSaliency("s", fmt::format("{:03}", 199 - i), Pixels({0, i % 3 == 0 ? 0 : 1}));
       suspicions.AddMask("m", Pixels({i % 5 == 0 ? 255 : 0}), {0});
     });

@@ -47,6 +47,10 @@ class AttentionTask : public TrainingTask {
 
   Sample MakeSample(int64_t sample) const override {
     const auto& image = images_[static_cast<size_t>(order_.Image(sample))];
+    return WithMemoryFor(image.photograph.native(), [&] { return MakeSample(image, sample); });
+  }
+
+  Sample MakeSample(const CheckedImage& image, int64_t sample) const {
     const ImageU8 rgb = ReadPhotograph(image.photograph);
     // Without maps the losses that read them have weight 0.
     const ImageU8 saliency =

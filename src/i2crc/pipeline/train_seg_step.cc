@@ -63,6 +63,10 @@ class SegmentationTask : public TrainingTask {
 
   Sample MakeSample(int64_t sample) const override {
     const auto& image = images_[static_cast<size_t>(order_.Image(sample))];
+    return WithMemoryFor(image.photograph.native(), [&] { return MakeSample(image, sample); });
+  }
+
+  Sample MakeSample(const CheckedImage& image, int64_t sample) const {
     ImageU8 rgb = ReadPhotograph(image.photograph);
     Random jitter({options_.seed, kJitterStream, static_cast<uint64_t>(sample)});
     Jitter(rgb, options_.jitter, jitter);
@@ -137,7 +141,7 @@ std::vector<CheckedImage> WithLabels(const std::vector<CheckedImage>& images, in
   std::vector<CheckedImage> usable;
   for (const CheckedImage& image : images) {
     context.CheckInterrupted();
-    TryItem(context, options.items.policy(), [&] {
+    TryItem(context, options.items.policy(), image.map.native(), [&] {
       const ImageU8 mask =
           ReadCheckedMask({image.map, "mask", image.height, image.width}, classes,
                           options.partial_labels ? AnyTag::kTaken : AnyTag::kRefused);

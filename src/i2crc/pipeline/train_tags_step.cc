@@ -38,6 +38,7 @@ at::Tensor FeaturesOf(const std::vector<CheckedImage>& images, Network& network,
                       Context& context) {
   std::vector<at::Tensor> rows;
   const ItemWork<ImageF32> work{
+      .name = [&](int64_t i) { return images[static_cast<size_t>(i)].photograph.string(); },
       .make =
           [&](int64_t i) {
             return AttentionInput(ReadPhotograph(images[static_cast<size_t>(i)].photograph),

@@ -214,7 +214,8 @@ SaliencyDetector::SaliencyDetector(const DetectorOptions& options, std::string f
   SilenceOpenCv();
   cv::setNumThreads(std::max(1, options.threads));
 
-  auto checked = std::make_unique<CheckedOnnx>(file_bytes, impl_->file);
+  auto checked = WithMemoryFor(
+      impl_->file, [&] { return std::make_unique<CheckedOnnx>(file_bytes, impl_->file); });
   const auto [height, width] = InputSides(checked->summary(), options, *impl_->preset);
   checked->SetInputShape(std::array<int64_t, 4>{1, 3, height, width});
   impl_->height = height;

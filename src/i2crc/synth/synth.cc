@@ -9,10 +9,10 @@
 #include <string>
 
 #include "i2crc/core/atomic_file.h"
-#include "i2crc/core/prefetch.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/image/palette.h"
 #include "i2crc/synth/scene.h"
+#include "i2crc/threads/team.h"
 
 namespace fs = std::filesystem;
 
@@ -157,9 +157,13 @@ SynthResult WriteSynth(const SynthOptions& options, int threads, Context& contex
   const SceneStyle style{options.size, options.ground_bias, options.saliency_miss};
   std::vector<SceneFacts> facts(static_cast<size_t>(options.images));
   const auto progress = context.StartProgress("synth", options.images, "scenes");
-  ParallelFor(options.images, threads, [&](int64_t i) {
+  const int wanted = std::min(threads, options.images);
+  Team team(wanted);
+  context.WarnOfFewThreads(team.threads(), wanted);
+  team.ForEach(options.images, [&](int64_t i) {
     context.CheckInterrupted();
-    facts[static_cast<size_t>(i)] = WriteScene(options, style, i);
+    facts[static_cast<size_t>(i)] = WithMemoryFor(FileOf(options, kPhotographs, i).native(),
+                                                  [&] { return WriteScene(options, style, i); });
     progress->Advance();
   });
 

@@ -9,9 +9,9 @@
 #include <optional>
 
 #include "i2crc/core/atomic_file.h"
-#include "i2crc/core/prefetch.h"
 #include "i2crc/core/random.h"
 #include "i2crc/nn/state_dict.h"
+#include "i2crc/threads/pipeline.h"
 #include "i2crc/train/metrics_log.h"
 #include "i2crc/train/weight_average.h"
 #include "i2crc/weights/tensor_file.h"
@@ -140,6 +140,7 @@ class Trainer {
     Prefetcher<Sample> samples(first_sample, std::max(first_sample, end_sample),
                                options_.loader_threads, 4 * a_batch + options_.loader_threads,
                                [&](int64_t i) { return task_.MakeSample(i); });
+    context_.WarnOfFewThreads(samples.threads(), options_.loader_threads);
     auto progress = context_.StartProgress(options_.title, task_.steps(), "steps");
     progress->Advance(first_step_);
     double tail_sum = 0;
@@ -150,7 +151,7 @@ class Trainer {
         Save(step);
         throw Interrupted();
       }
-      const LossReport report = Step(step, samples);
+      const LossReport report = StepInMemory(step, samples);
       progress->Note(fmt::format("loss {:.4f}", report.total));
       progress->Advance();
       if (step >= tail_begin) tail_sum += report.total, ++tail;
@@ -183,6 +184,16 @@ class Trainer {
       if (!tensor.isfinite().all().item<bool>())
         Fail("{}: {} is not finite after step {}; lower the learning rate (--lr)", options_.title,
              name, task_.steps());
+  }
+
+  // libtorch tells of a lack of memory by an error of its own.
+  LossReport StepInMemory(int64_t step, Prefetcher<Sample>& samples) {
+    try {
+      return WithMemoryFor(options_.title, [&] { return Step(step, samples); });
+    } catch (const c10::Error& error) {
+      if (error.msg().find("allocate memory") == std::string::npos) throw;
+      throw OutOfMemory(options_.title);
+    }
   }
 
   LossReport Step(int64_t step, Prefetcher<Sample>& samples) {

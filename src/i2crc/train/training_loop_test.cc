@@ -6,10 +6,12 @@
 
 #include <cmath>
 #include <limits>
+#include <new>
 
 #include "i2crc/core/random.h"
 #include "i2crc/losses/segmentation_loss.h"
 #include "i2crc/nn/state_dict.h"
+#include "i2crc/threads/few_threads.h"
 #include "i2crc/weights/tensor_file.h"
 #include "support/test_dirs.h"
 
@@ -62,6 +64,21 @@ class RandomTask : public TrainingTask {
  private:
   int64_t stop_at_, nan_at_;
   mutable int64_t calls_ = 0;
+};
+
+// Needs more memory than there is, of libtorch or of ours.
+class EndlessTask : public RandomTask {
+ public:
+  explicit EndlessTask(bool in_libtorch) : in_libtorch_(in_libtorch) {}
+  LossReport Backward(Network&, const at::Tensor&, const std::vector<Sample>&,
+                      double) const override {
+    if (!in_libtorch_) throw std::bad_alloc();
+    torch::empty({int64_t{1} << 50});
+    return {};
+  }
+
+ private:
+  bool in_libtorch_;
 };
 
 class TrainingLoop : public ::testing::Test {
@@ -196,6 +213,24 @@ TEST_F(TrainingLoop, ALossThatIsNotFiniteStopsAndNamesTheStep) {
     EXPECT_NE(std::string(error.what()).find("at step 3"), std::string::npos) << error.what();
   }
   EXPECT_FALSE(std::filesystem::exists(dir_ / "out/checkpoint.safetensors"));
+}
+
+TEST_F(TrainingLoop, ALackOfMemoryNamesTheTraining) {
+  for (const bool in_libtorch : {false, true}) {
+    try {
+      Train(dir_ / "out", EndlessTask(in_libtorch), 1);
+      FAIL() << "went on";
+    } catch (const OutOfMemory& error) {
+      EXPECT_STREQ(error.what(), "test: out of memory; end other programs or use fewer threads");
+    }
+  }
+}
+
+TEST_F(TrainingLoop, WorksWithTheThreadsThatCanBeStarted) {
+  Train(dir_ / "few", RandomTask(), 0);
+  const testing::FewThreads few(0);
+  Train(dir_ / "none", RandomTask(), 8);
+  ExpectSame(dir_ / "few", dir_ / "none");
 }
 
 TEST_F(TrainingLoop, ATrainingWithOtherSettingsIsRefused) {

@@ -276,7 +276,8 @@ std::string HeaderText(const TensorMap& tensors, const std::string& file) {
 }  // namespace
 
 void WriteSafetensors(const std::filesystem::path& path, const TensorMap& tensors) {
-  const std::string header = HeaderText(tensors, path.string());
+  const std::string header =
+      WithMemoryFor(path.native(), [&] { return HeaderText(tensors, path.string()); });
   const auto length = static_cast<uint64_t>(header.size());
   AtomicFile file(path);
   file.Write(std::as_bytes(std::span(&length, 1)));

@@ -32,7 +32,7 @@ TensorFileFormat Sniff(std::span<const uint8_t> bytes, const std::string& name) 
   Fail("{}: neither a safetensors file nor a PyTorch checkpoint (or a truncated one)", name);
 }
 
-TensorMap Read(const std::filesystem::path& path, ReadWhat what) {
+TensorMap ReadAny(const std::filesystem::path& path, ReadWhat what) {
   const MappedFile file(path);
   const std::string name = path.string();
   switch (Sniff(file.bytes(), name)) {
@@ -45,6 +45,10 @@ TensorMap Read(const std::filesystem::path& path, ReadWhat what) {
   }
   ENSURE(false, "a format without a reader");
   return {};
+}
+
+TensorMap Read(const std::filesystem::path& path, ReadWhat what) {
+  return WithMemoryFor(path.native(), [&] { return ReadAny(path, what); });
 }
 
 }  // namespace

@@ -4,28 +4,29 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <mutex>
-#include <thread>
-#include <vector>
 
-namespace i2crc::crf {
+#include "i2crc/threads/threads.h"
 
-// threads, or the number of cores where it is 0. Throws std::invalid_argument where it is negative.
-int CoresIfZero(int threads);
+namespace i2crc {
 
-// Threads that wait for loops to share. With one thread a loop runs on the caller's alone.
-class ThreadTeam {
+// The caller's thread and others that wait for loops to share. The caller's works alone where there
+// are no others.
+class Team {
  public:
-  // threads ≥ 1, the caller's among them.
-  explicit ThreadTeam(int threads);
-  ~ThreadTeam();
-  ThreadTeam(const ThreadTeam&) = delete;
-  ThreadTeam& operator=(const ThreadTeam&) = delete;
+  // threads ≥ 1, the caller's among them; there are fewer where no more can be started.
+  explicit Team(int threads);
+  ~Team();
+  Team(const Team&) = delete;
+  Team& operator=(const Team&) = delete;
 
-  int threads() const { return static_cast<int>(threads_.size()) + 1; }
+  int threads() const { return helpers_.count() + 1; }
 
   // work(i) for i in 0 … count − 1, in any order and at the same time; returns when all are done.
-  // work must not throw.
+  // Where work throws, what was not begun is left, and what the lowest i threw comes up after all
+  // threads have ended. Work is begun in the order of i, so that it is the same exception whatever
+  // the threads.
   template <typename Work>
   void ForEach(int64_t count, const Work& work) {
     Share(
@@ -45,8 +46,8 @@ class ThreadTeam {
   void Share(int64_t count, Call call, const void* work);
   void Serve(int thread);
   void TakeTurns(int thread);
+  void Fail(int64_t i);
 
-  std::vector<std::thread> threads_;
   std::mutex mutex_;
   std::condition_variable begin_;
   std::condition_variable end_;
@@ -57,6 +58,9 @@ class ThreadTeam {
   const void* work_ = nullptr;
   int64_t count_ = 0;
   std::atomic<int64_t> next_{0};
+  int64_t failed_ = 0;  // the lowest i that threw
+  std::exception_ptr failure_;
+  HelperThreads helpers_;  // last, since they use all the others
 };
 
-}  // namespace i2crc::crf
+}  // namespace i2crc
