@@ -137,25 +137,25 @@ ImageU8 ReadMask(const fs::path& path) {
 
 void WriteGreyPng(const fs::path& path, const ImageU8& grey) {
   ENSURE(grey.channels() == 1, "{}: {} channels", path.string(), grey.channels());
-  WriteFileAtomically(path, internal::EncodePng(grey, nullptr, path.string()));
+  WriteFileAtomically(path, internal::EncodePng(grey, nullptr, path.string()), Flush::kLater);
 }
 
 void WriteGreyPng(const fs::path& path, const Image<uint16_t>& grey) {
-  WriteFileAtomically(path, internal::EncodePng(grey, path.string()));
+  WriteFileAtomically(path, internal::EncodePng(grey, path.string()), Flush::kLater);
 }
 
 void WriteRgbPng(const fs::path& path, const ImageU8& rgb) {
   ENSURE(rgb.channels() == 3, "{}: {} channels", path.string(), rgb.channels());
-  WriteFileAtomically(path, internal::EncodePng(rgb, nullptr, path.string()));
+  WriteFileAtomically(path, internal::EncodePng(rgb, nullptr, path.string()), Flush::kLater);
 }
 
 void WriteMaskPng(const fs::path& path, const ImageU8& mask, const Palette& palette) {
   ENSURE(mask.channels() == 1, "{}: {} channels", path.string(), mask.channels());
-  WriteFileAtomically(path, internal::EncodePng(mask, &palette, path.string()));
+  WriteFileAtomically(path, internal::EncodePng(mask, &palette, path.string()), Flush::kLater);
 }
 
 void WriteJpeg(const fs::path& path, const ImageU8& rgb, int quality) {
-  WriteFileAtomically(path, internal::EncodeJpeg(rgb, quality, path.string()));
+  WriteFileAtomically(path, internal::EncodeJpeg(rgb, quality, path.string()), Flush::kLater);
 }
 
 }  // namespace i2crc

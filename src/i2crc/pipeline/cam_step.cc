@@ -60,7 +60,7 @@ class CamWriter {
       ++result_.maps;
     }
     if (options_.scores)
-      WriteSafetensors(OutputPath(options_.out, image.id, ".safetensors"), stored);
+      WriteSafetensors(OutputPath(options_.out, image.id, ".safetensors"), stored, Flush::kLater);
     ++result_.images;
   }
 

@@ -192,7 +192,7 @@ void CrfStep::Write(const CrfItem& item, const CrfOutput& output) const {
     TensorMap stored;
     stored.Add(kTensor,
                Tensor::F16FromF32({item.labels, item.height, item.width}, output.marginals));
-    WriteSafetensors(OutputPath(options_.out, item.id, ".safetensors"), stored);
+    WriteSafetensors(OutputPath(options_.out, item.id, ".safetensors"), stored, Flush::kLater);
   }
   const fs::path path = OutputPath(options_.out, item.id, ".png");
   if (item.labels > 256) {

@@ -169,6 +169,7 @@ void Discard(const fs::path& folder) {
   fs::remove_all(aside, failure);
   if (!failure && fs::exists(folder)) {
     fs::rename(folder, aside, failure);
+    FlushNames(folder.parent_path());
     if (!failure) fs::remove_all(aside, failure);
   }
   if (failure) Fail("{}: cannot remove: {}", folder.string(), failure.message());
@@ -268,6 +269,8 @@ StageOutcome DoStage(const Stage& stage, const StageSet& cleaned, const fs::path
   record.finished = true;
   record.files = FilesMade(stage.out);
   record.scored_with = ScoredWith(stage);
+  // A power cut must not leave a record that says more than the disk holds.
+  FlushFolder(stage.out);
   WriteRecord(stage, record);
   return outcome;
 }

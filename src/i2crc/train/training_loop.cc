@@ -175,7 +175,11 @@ class Trainer {
     return std::optional<WeightAverage>(std::in_place, network, decay);
   }
 
-  void Save(int64_t step) { SaveTrainingState(options_, {network_, sgd_, average_}, step); }
+  // First the lines: who goes on from the state keeps those up to its step.
+  void Save(int64_t step) {
+    metrics_.Flush();
+    SaveTrainingState(options_, {network_, sgd_, average_}, step);
+  }
 
   // The last update has no later loss that would show what it did.
   void RequireFiniteWeights() {
