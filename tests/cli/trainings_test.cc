@@ -61,6 +61,34 @@ TEST_F(TrainingsTest, AnotherTrainingIsNotContinued) {
   ExpectRefused(TrainCls(), "out/training-state.safetensors: ");
 }
 
+TEST_F(TrainingsTest, ADamagedCheckpointIsNotTakenForAFinishedTraining) {
+  const fs::path checkpoint = dir_ / "out/checkpoint.safetensors",
+                 state = dir_ / "out/training-state.safetensors";
+  for (const Arguments& training : {TrainCls(), TrainSeg()}) {
+    ASSERT_EQ(Run(training).status, 0);
+    const std::string whole = ReadBytes(checkpoint);
+    std::string damaged = whole;
+    damaged[damaged.size() - 100] ^= 1;
+    Write("out/checkpoint.safetensors", damaged);
+    ExpectRefused(training,
+                  "out/checkpoint.safetensors: damaged: its tensors are not those that were "
+                  "written; remove it, and the same command writes it again");
+    Write("out/checkpoint.safetensors", "");
+    ExpectRefused(training, "out/checkpoint.safetensors: empty file; remove it, and");
+    fs::remove(checkpoint);
+    ASSERT_EQ(Run(training).status, 0);
+    EXPECT_TRUE(ReadBytes(checkpoint) == whole);
+
+    damaged = ReadBytes(state);
+    damaged[damaged.size() - 100] ^= 1;
+    Write("out/training-state.safetensors", damaged);
+    ExpectRefused(training,
+                  "out/training-state.safetensors: damaged: its tensors are not those that were "
+                  "written; remove it to train from the start");
+    fs::remove_all(dir_ / "out");
+  }
+}
+
 TEST_F(TrainingsTest, CtrlCAndOn) {
   Arguments training = TrainCls();
   *(std::find(training.begin(), training.end(), "--epochs") + 1) = "12";

@@ -260,7 +260,7 @@ void CheckRun(const RunConfiguration& c, const std::vector<Stage>& stages, Conte
   CheckSaliency(c, stages);
   CheckListedImages(c, context);
   CheckNetworks(c, stages);
-  for (const Stage& stage : stages) RefuseForeignFiles(stage);
+  for (const Stage& stage : stages) CheckStageFolder(stage);
 }
 
 std::vector<StageOutcome> RunRun(const RunConfiguration& configuration,

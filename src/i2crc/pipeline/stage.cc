@@ -9,6 +9,7 @@
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/checksum.h"
 #include "i2crc/core/error.h"
+#include "i2crc/weights/tensor_checksum.h"
 
 namespace fs = std::filesystem;
 
@@ -19,6 +20,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kRecord = "stage.json";
 constexpr const char* kScores = "scores.json";
+constexpr const char* kCheckpoint = "checkpoint.safetensors";
 
 std::string ChecksumOfFiles(const StageInput& input) {
   std::string text;
@@ -103,6 +105,19 @@ void WriteRecord(const Stage& stage, const Record& record) {
       {"cleaned", record.cleaned},         {"seconds", std::round(record.seconds * 1000) / 1000},
       {"scored_with", record.scored_with}, {"files", record.files}};
   WriteFileAtomically(stage.out / kRecord, json.dump(1) + "\n");
+}
+
+// A finished training is its checkpoint, on which all that follows counts. One that will be done
+// over is not looked at.
+void RefuseDamagedCheckpoint(const Stage& stage, const Record& record) {
+  const bool is_of_these_options =
+      record.recipe.is_object() && record.recipe.value("options", Json()) == stage.options;
+  if (!record.finished || record.cleaned || !is_of_these_options) return;
+  const fs::path checkpoint = stage.out / kCheckpoint;
+  const auto& files = record.files;
+  if (std::find(files.begin(), files.end(), kCheckpoint) != files.end() && fs::exists(checkpoint))
+    ReadCheckedTensorFile(checkpoint,
+                          fmt::format("remove it, and the stage {} is done again", stage.name));
 }
 
 // The first difference between two recipes, in words.
@@ -246,7 +261,7 @@ void DoWork(const Stage& stage, Record& record, Context& context) {
 
 StageOutcome DoStage(const Stage& stage, const StageSet& cleaned, const fs::path& metrics,
                      Context& context) {
-  RefuseForeignFiles(stage);
+  CheckStageFolder(stage);
   const std::optional<Record> before = ReadRecord(stage);
   const Json recipe = Recipe(stage, before, cleaned);
   const StagePlan plan = PlanAgainst(stage, before, recipe, cleaned);
@@ -278,13 +293,14 @@ StageOutcome DoStage(const Stage& stage, const StageSet& cleaned, const fs::path
 }  // namespace
 
 StagePlan PlanStage(const Stage& stage) {
-  RefuseForeignFiles(stage);
+  CheckStageFolder(stage);
   const std::optional<Record> record = ReadRecord(stage);
   return PlanAgainst(stage, record, Recipe(stage, record, {}), {});
 }
 
-void RefuseForeignFiles(const Stage& stage) {
-  if (ReadRecord(stage) || !fs::is_directory(stage.out)) return;
+void CheckStageFolder(const Stage& stage) {
+  if (const auto record = ReadRecord(stage)) return RefuseDamagedCheckpoint(stage, *record);
+  if (!fs::is_directory(stage.out)) return;
   for (const auto& entry : fs::directory_iterator(stage.out))
     if (!IsAside(entry.path()))
       Fail("{}: holds files that no run made; choose another --out or remove it",
@@ -317,7 +333,7 @@ std::vector<PlannedStage> PlanStages(const std::vector<Stage>& stages) {
   const Cleaned cleaned = FindCleaned(stages);
   StageSet redone;
   for (const Stage& stage : stages) {
-    RefuseForeignFiles(stage);
+    CheckStageFolder(stage);
     const std::optional<Record> record = ReadRecord(stage);
     const StagePlan plan =
         PlanAgainst(stage, record, Recipe(stage, record, cleaned.all), cleaned.stay);

@@ -64,11 +64,12 @@ struct StageOutcome {
   std::optional<nlohmann::ordered_json> scores;
 };
 
-// What a stage would do now. Throws Error as RefuseForeignFiles does.
+// What a stage would do now. Throws Error as CheckStageFolder does.
 StagePlan PlanStage(const Stage& stage);
 
-// Throws Error where the stage's folder holds files that no run made, or its record is damaged.
-void RefuseForeignFiles(const Stage& stage);
+// Throws Error where the stage's folder holds files that no run made, or where its record, or the
+// checkpoint that it says is finished, is damaged.
+void CheckStageFolder(const Stage& stage);
 
 // Whether the stage was done to its end once, of whatever options and inputs.
 bool WasFinished(const Stage& stage);

@@ -8,6 +8,8 @@
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/error.h"
+#include "i2crc/weights/tensor_checksum.h"
+#include "i2crc/weights/tensor_file.h"
 #include "support/test_dirs.h"
 
 namespace fs = std::filesystem;
@@ -186,6 +188,43 @@ TEST_F(StageTest, RefusesAFolderOfForeignFilesAndADamagedRecord) {
     WriteBytes(dir_ / "run/copy/stage.json", record);
     EXPECT_THAT(ErrorOf([&] { Run(); }), HasSubstr("run/copy/stage.json: damaged")) << record;
   }
+}
+
+TEST_F(StageTest, RefusesAFinishedStageWhoseCheckpointIsDamaged) {
+  const fs::path checkpoint = dir_ / "run/copy/checkpoint.safetensors";
+  const auto write = [&](bool with_checksum) {
+    TensorMap tensors;
+    tensors.Add("w", Tensor::FromF32({2}, std::vector<float>{1, 2}));
+    if (with_checksum) AddChecksum(tensors);
+    WriteSafetensors(checkpoint, tensors);
+  };
+  before_copy_ = [&] { write(true); };
+  Run();
+  Run();
+  EXPECT_EQ(copied_, 1);
+  const std::string remedy = "; remove it, and the stage copy is done again";
+  std::string bytes = ReadBytes(checkpoint);
+  bytes.back() ^= 1;
+  WriteBytes(checkpoint, bytes);
+  const std::string damaged =
+      checkpoint.string() + ": damaged: its tensors are not those that were written" + remedy;
+  EXPECT_EQ(ErrorOf([&] { Run(); }), damaged);
+  EXPECT_EQ(ErrorOf([&] { PlanStages({Copy()}); }), damaged);
+  EXPECT_EQ(ErrorOf([&] { CheckStageFolder(Copy()); }), damaged);
+  // As a power cut leaves what was never flushed.
+  WriteBytes(checkpoint, "");
+  EXPECT_EQ(ErrorOf([&] { Run(); }), checkpoint.string() + ": empty file" + remedy);
+  // Other options do it over, whatever it is.
+  options_["lr"] = 3;
+  Run();
+  EXPECT_EQ(copied_, 2);
+  fs::remove(checkpoint);
+  Run();
+  EXPECT_EQ(copied_, 3);
+  // One of before there were checksums.
+  write(false);
+  Run();
+  EXPECT_EQ(copied_, 3);
 }
 
 TEST_F(StageTest, ThePlanSaysWhatFollowsFromAChange) {

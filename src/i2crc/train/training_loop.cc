@@ -14,6 +14,7 @@
 #include "i2crc/nn/state_dict.h"
 #include "i2crc/train/metrics_log.h"
 #include "i2crc/train/weight_average.h"
+#include "i2crc/weights/tensor_checksum.h"
 #include "i2crc/weights/tensor_file.h"
 
 namespace fs = std::filesystem;
@@ -73,14 +74,19 @@ void SaveTrainingState(const TrainingLoopOptions& options, const TrainedParts& p
   if (parts.average) AddAll(state, kAveragePrefix, parts.average->State());
   state.metadata[kStepKey] = std::to_string(step);
   state.metadata[kIdentityKey] = options.identity.dump();
+  AddChecksum(state);
   WriteSafetensors(StatePath(options.out), state);
+}
+
+TensorMap ReadTrainingState(const fs::path& path) {
+  return ReadCheckedTensorFile(path, "remove it to train from the start");
 }
 
 // The step to go on from; 0 where there is nothing yet.
 int64_t LoadTrainingState(const TrainingLoopOptions& options, const TrainedParts& parts) {
   const fs::path path = StatePath(options.out);
   if (!fs::exists(path)) return 0;
-  const TensorMap state = ReadTensorFile(path);
+  const TensorMap state = ReadTrainingState(path);
   RefuseOther(path, state, options.identity);
   TensorMap weights;
   for (const auto& [name, tensor] : state.items())
@@ -255,8 +261,11 @@ TrainingResult RunTraining(Network& network, Sgd& sgd, const TrainingTask& task,
 bool TrainingIsFinished(const fs::path& out, const Json& identity) {
   const fs::path path = StatePath(out);
   if (!fs::exists(path)) return false;
-  RefuseOther(path, ReadTensorHeaders(path), identity);
-  return fs::exists(CheckpointPath(out));
+  RefuseOther(path, ReadTrainingState(path), identity);
+  const fs::path checkpoint = CheckpointPath(out);
+  if (!fs::exists(checkpoint)) return false;
+  ReadCheckedTensorFile(checkpoint, "remove it, and the same command writes it again");
+  return true;
 }
 
 }  // namespace i2crc

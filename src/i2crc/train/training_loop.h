@@ -87,7 +87,7 @@ TrainingResult RunTraining(Network& network, Sgd& sgd, const TrainingTask& task,
                            Context& context);
 
 // Whether OUT holds a finished training of that identity. Throws Error where it holds one of
-// another.
+// another, or where its checkpoint or its state is damaged.
 bool TrainingIsFinished(const std::filesystem::path& out, const nlohmann::ordered_json& identity);
 
 }  // namespace i2crc
