@@ -172,6 +172,35 @@ TEST_F(Reproducibility, KilledInEveryTrainingAndResumed) {
   ExpectSameResults("whole", "killed");
 }
 
+// Neither the run as a whole nor a step of its own that someone gives a stage's folder to.
+TEST_F(Reproducibility, OthersCannotWriteIntoARun) {
+  const fs::path config = DeepLab(kIterationsToCut);
+  Run(config, "alone");
+  ProgramResult run, step;
+  ProgramOptions options;
+  options.signal_when = [&] {
+    if (Lines(*dir_ / "shared/train-cls/metrics.jsonl") < 3) return false;
+    // It stands still meanwhile.
+    const pid_t process = std::stoi(ReadBytes(*dir_ / "shared/.i2crc.lock"));
+    kill(process, SIGSTOP);
+    run = RunProgram(RunArguments(config, "shared"));
+    step = RunProgram({"cam", "--checkpoint", *dir_ / "alone/train-cls/checkpoint.safetensors",
+                       "--images", *dir_ / "data/JPEGImages", "--list", *dir_ / "data/train.txt",
+                       "--out", *dir_ / "shared/train-cls"});
+    kill(process, SIGCONT);
+    return true;
+  };
+  const auto first = RunProgram(RunArguments(config, "shared"), options);
+  EXPECT_EQ(first.status, 0) << first.err;
+  for (const auto& [refused, folder] : {std::pair{&run, "shared"}, {&step, "shared/train-cls"}}) {
+    EXPECT_EQ(refused->status, 2) << refused->err;
+    EXPECT_NE(refused->err.find((*dir_ / folder).string() + ": process "), std::string::npos)
+        << refused->err;
+    EXPECT_NE(refused->err.find(" run --config "), std::string::npos) << refused->err;
+  }
+  ExpectSameResults("alone", "shared");
+}
+
 TEST_F(Reproducibility, AnotherSeedGivesOtherBytes) {
   const fs::path config = DeepLab();
   Run(config, "seed-3", {"--to", "train-cls"});

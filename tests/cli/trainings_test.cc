@@ -89,6 +89,34 @@ TEST_F(TrainingsTest, ADamagedCheckpointIsNotTakenForAFinishedTraining) {
   }
 }
 
+TEST_F(TrainingsTest, ASecondOneIntoTheSameFolderIsRefused) {
+  Arguments training = TrainCls();
+  *(std::find(training.begin(), training.end(), "--epochs") + 1) = "12";
+  ProgramResult second, other_step;
+  ProgramOptions options;
+  options.signal_when = [&] {
+    if (StepsDone() < 2) return false;
+    // It stands still meanwhile.
+    const pid_t process = std::stoi(ReadBytes(dir_ / "out/.i2crc.lock"));
+    kill(process, SIGSTOP);
+    second = Run(training);
+    other_step = Run(Cam());
+    kill(process, SIGCONT);
+    return true;
+  };
+  const ProgramResult first = Run(training, std::move(options));
+  EXPECT_EQ(first.status, 0) << first.err;
+  for (const ProgramResult& refused : {second, other_step}) {
+    EXPECT_EQ(refused.status, 2) << refused.err;
+    EXPECT_THAT(refused.err, HasSubstr("i2crc: error: out: process "));
+    EXPECT_THAT(refused.err, HasSubstr("i2crc train-cls --images s/JPEGImages"));
+    EXPECT_THAT(refused.err, HasSubstr(") writes there; wait until it ends, stop it, or choose "
+                                       "another --out"));
+  }
+  EXPECT_EQ(Files("out"), (std::vector<std::string>{"checkpoint.safetensors", "metrics.jsonl",
+                                                    "training-state.safetensors"}));
+}
+
 TEST_F(TrainingsTest, CtrlCAndOn) {
   Arguments training = TrainCls();
   *(std::find(training.begin(), training.end(), "--epochs") + 1) = "12";

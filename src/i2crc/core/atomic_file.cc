@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <regex>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -102,12 +103,11 @@ void FlushNames(const fs::path& folder) { FlushThrough(folder, fsync); }
 void FlushFolder(const fs::path& folder) { FlushThrough(folder, syncfs); }
 
 void RemoveAsideFiles(const fs::path& folder) {
+  // Another program's file may look like one of ours but for its end.
+  static const std::regex ours(R"(\..+\.tmp\.[0-9]+\.[0-9]+)");
   std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with(".") && name.find(".tmp.") != std::string::npos)
-      fs::remove(entry.path(), ignored);
-  }
+  for (const auto& entry : fs::directory_iterator(folder, ignored))
+    if (std::regex_match(entry.path().filename().string(), ours)) fs::remove(entry.path(), ignored);
 }
 
 std::string ReadWholeFile(const fs::path& path, size_t max_bytes) {

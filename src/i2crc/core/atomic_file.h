@@ -49,7 +49,8 @@ void FlushNames(const std::filesystem::path& folder);
 // An open file is on disk. path stands in the message.
 void FlushFile(int descriptor, const std::filesystem::path& path);
 
-// Removes what writes of a killed process left in the folder. Only where no other process writes.
+// Removes what writes of a killed process left in the folder. Only where no other process writes
+// (core/out_folder.h).
 void RemoveAsideFiles(const std::filesystem::path& folder);
 
 // The whole file. Throws Error where it does not exist, cannot be read or is larger than max_bytes.

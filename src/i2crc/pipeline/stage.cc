@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <deque>
 #include <set>
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/checksum.h"
 #include "i2crc/core/error.h"
+#include "i2crc/core/out_folder.h"
 #include "i2crc/weights/tensor_checksum.h"
 
 namespace fs = std::filesystem;
@@ -177,6 +179,12 @@ Cleaned FindCleaned(const std::vector<Stage>& stages) {
   return cleaned;
 }
 
+// IDs with a slash have folders of their own in the stage's.
+void RemoveAsideFilesBelow(const fs::path& folder) {
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    if (entry.is_directory()) RemoveAsideFiles(entry.path());
+}
+
 // Out of the way in one move, so that a cut in the middle leaves no half of a stage.
 void Discard(const fs::path& folder) {
   const fs::path aside = folder.parent_path() / fmt::format(".{}.old", folder.filename().string());
@@ -259,8 +267,11 @@ void DoWork(const Stage& stage, Record& record, Context& context) {
   stop();
 }
 
+// out: holds the stage's folder from here on.
 StageOutcome DoStage(const Stage& stage, const StageSet& cleaned, const fs::path& metrics,
-                     Context& context) {
+                     std::optional<OutFolder>& out, Context& context) {
+  // Before anything is decided by what stands there, or moved away.
+  if (fs::exists(stage.out)) out.emplace(stage.out, context);
   CheckStageFolder(stage);
   const std::optional<Record> before = ReadRecord(stage);
   const Json recipe = Recipe(stage, before, cleaned);
@@ -268,9 +279,12 @@ StageOutcome DoStage(const Stage& stage, const StageSet& cleaned, const fs::path
   if (plan.finished) return FinishedBefore(stage, *before, context);
   context.log().info("{}: {}", stage.name, plan.why);
   context.WorkBegins();
-  if (plan.from_the_start) Discard(stage.out);
-  MakeFolder(stage.out);
-  RemoveAsideFiles(stage.out);
+  if (plan.from_the_start) {
+    Discard(stage.out);
+    out.reset();
+  }
+  if (!out) out.emplace(stage.out, context);
+  RemoveAsideFilesBelow(stage.out);
   Record record;
   record.recipe = recipe;
   if (!plan.from_the_start) record.seconds = before->seconds;
@@ -321,9 +335,11 @@ std::vector<StageOutcome> RunStages(const std::vector<Stage>& stages, const fs::
                                     Context& context) {
   std::vector<StageOutcome> outcomes;
   const StageSet cleaned = FindCleaned(stages).stay;
+  // Until the end: stages to come read what those before them made.
+  std::deque<std::optional<OutFolder>> held;
   for (const Stage& stage : stages) {
     context.CheckInterrupted();
-    outcomes.push_back(DoStage(stage, cleaned, metrics, context));
+    outcomes.push_back(DoStage(stage, cleaned, metrics, held.emplace_back(), context));
   }
   return outcomes;
 }

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "i2crc/pipeline/stage.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <functional>
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/error.h"
 #include "i2crc/weights/tensor_checksum.h"
 #include "i2crc/weights/tensor_file.h"
+#include "support/folder_holder.h"
 #include "support/test_dirs.h"
 
 namespace fs = std::filesystem;
@@ -168,6 +174,17 @@ TEST_F(StageTest, LeftoversOfAKillDoNotStandInTheWay) {
   EXPECT_EQ(ReadBytes(dir_ / "run/copy/out"), "in");
   EXPECT_FALSE(fs::exists(dir_ / "run/copy/.stage.json.tmp.1.0"));
   EXPECT_FALSE(fs::exists(dir_ / "run/.copy.old"));
+  // Of an attempt that goes on, too.
+  before_copy_ = [this] {
+    fs::create_directories(dir_ / "run/copy/a/b");
+    WriteBytes(dir_ / "run/copy/a/b/.c.png.tmp.1.0", "{");
+    throw Interrupted();
+  };
+  options_["lr"] = 1;
+  EXPECT_THROW(Run(), Interrupted);
+  before_copy_ = nullptr;
+  Run();
+  EXPECT_FALSE(fs::exists(dir_ / "run/copy/a/b/.c.png.tmp.1.0"));
 }
 
 std::string ErrorOf(const std::function<void()>& call) {
@@ -188,6 +205,34 @@ TEST_F(StageTest, RefusesAFolderOfForeignFilesAndADamagedRecord) {
     WriteBytes(dir_ / "run/copy/stage.json", record);
     EXPECT_THAT(ErrorOf([&] { Run(); }), HasSubstr("run/copy/stage.json: damaged")) << record;
   }
+}
+
+TEST_F(StageTest, LeavesAFolderAloneThatAnotherProcessWritesTo) {
+  Run();
+  options_["lr"] = 5;
+  {
+    const testing::FolderHolder holder(dir_ / "run/copy");
+    EXPECT_THAT(ErrorOf([&] { Run(); }), HasSubstr("run/copy: process "));
+    EXPECT_EQ(ReadBytes(dir_ / "run/copy/out"), "in");
+    EXPECT_EQ(copied_, 1);
+  }
+  Run();
+  EXPECT_EQ(copied_, 2);
+}
+
+TEST_F(StageTest, KeepsWhatItMadeFromOthersUntilAllIsDone) {
+  std::string refusal;
+  Stage last = Twice();
+  last.work = [&](Context&) {
+    // As another process would.
+    const int descriptor = open((dir_ / "run/copy/.i2crc.lock").c_str(), O_RDWR);
+    refusal = flock(descriptor, LOCK_EX | LOCK_NB) == 0 ? "" : std::strerror(errno);
+    close(descriptor);
+  };
+  Context context;
+  RunStages({Copy(), last}, dir_ / "run/metrics.jsonl", context);
+  EXPECT_EQ(refusal, "Resource temporarily unavailable");
+  EXPECT_FALSE(fs::exists(dir_ / "run/copy/.i2crc.lock"));
 }
 
 TEST_F(StageTest, RefusesAFinishedStageWhoseCheckpointIsDamaged) {

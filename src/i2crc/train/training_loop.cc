@@ -254,7 +254,6 @@ class Trainer {
 TrainingResult RunTraining(Network& network, Sgd& sgd, const TrainingTask& task,
                            const CheckpointInfo& info, const TrainingLoopOptions& options,
                            Context& context) {
-  RemoveAsideFiles(options.out);
   return Trainer(network, sgd, task, info, options, context).Run();
 }
 
