@@ -124,7 +124,7 @@ TEST_F(TrainingsTest, CtrlCAndOn) {
   *(std::find(whole.begin(), whole.end(), "--out") + 1) = "whole";
   ASSERT_EQ(Run(whole).status, 0);
 
-  for (const int signal : {SIGINT, SIGTERM}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     const ProgramResult cut = RunUntilStep(training, StepsDone() + 5, signal);
     EXPECT_EQ(cut.status, 130) << cut.err;
     EXPECT_THAT(cut.err, HasSubstr("i2crc: error: interrupted; run the same command again"));
@@ -137,6 +137,22 @@ TEST_F(TrainingsTest, CtrlCAndOn) {
   EXPECT_EQ(Files("out"), Files("whole"));
   for (const char* name : {"checkpoint.safetensors", "training-state.safetensors"})
     EXPECT_TRUE(ReadBytes(dir_ / "out" / name) == ReadBytes(dir_ / "whole" / name)) << name;
+}
+
+TEST_F(TrainingsTest, ATerminalThatGoesAway) {
+  Arguments training = TrainCls();
+  *(std::find(training.begin(), training.end(), "--epochs") + 1) = "12";
+  ProgramOptions options;
+  options.signal = SIGHUP;
+  options.times = 3;
+  options.signal_when = [this] { return StepsDone() >= 3; };
+  EXPECT_EQ(Run(training, options).status, 130);
+  EXPECT_THAT(Files("out"), Contains("training-state.safetensors"));
+  // What nohup does.
+  const auto before = std::signal(SIGHUP, SIG_IGN);
+  const ProgramResult rest = Run(training, options);
+  std::signal(SIGHUP, before);
+  EXPECT_EQ(rest.status, 0) << rest.err;
 }
 
 TEST_F(TrainingsTest, CtrlCInPrediction) {
