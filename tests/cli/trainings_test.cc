@@ -45,6 +45,21 @@ TEST_F(TrainingsTest, ALossThatIsNoNumberStops) {
   EXPECT_THAT(Files("out"), Not(Contains("checkpoint.safetensors")));
 }
 
+TEST_F(TrainingsTest, StepsThatAreNotFiniteMayBePassedOver) {
+  // All steps but the first. The state of before them goes on with any number.
+  for (Arguments training : {TrainCls(), TrainSeg()}) {
+    training = training + Arguments{"--lr", "1e30", "--checkpoint-every", "1"};
+    const ProgramResult one =
+        ExpectFailed(training + Arguments{"--max-bad-steps", "1"},
+                     "the loss is nan at step 3; lower the learning rate (--lr)");
+    EXPECT_THAT(one.err, HasSubstr("the loss is nan at step 2, which is passed over"));
+    const ProgramResult two = Run(training + Arguments{"--max-bad-steps", "2"});
+    EXPECT_EQ(two.status, 0) << two.err;
+    EXPECT_THAT(two.err, HasSubstr(" (2 passed over, whose loss or gradient was not finite), "));
+    fs::remove_all(dir_ / "out");
+  }
+}
+
 TEST_F(TrainingsTest, AnotherTrainingIsNotContinued) {
   ASSERT_EQ(Run(TrainCls()).status, 0);
   const std::string checkpoint = ReadBytes(dir_ / "out/checkpoint.safetensors");
