@@ -6,6 +6,7 @@
 #include <cmath>
 #include <deque>
 #include <set>
+#include <sstream>
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/checksum.h"
@@ -42,6 +43,8 @@ struct Record {
   double seconds = 0;
   std::vector<std::string> files;  // where finished: what the stage made
   std::string scored_with;
+  // Lines that the run's metrics had of this stage when it was begun; none in older records.
+  std::optional<int64_t> lines_before;
 };
 
 using StageSet = std::set<std::string>;
@@ -94,6 +97,7 @@ std::optional<Record> ReadRecord(const Stage& stage) {
     record.seconds = json.at("seconds");
     record.files = json.at("files").get<std::vector<std::string>>();
     record.scored_with = json.at("scored_with");
+    if (json.contains("lines_before")) record.lines_before = json.at("lines_before");
     return record;
   } catch (const Json::exception&) {
     Fail("{}: damaged, or of another version; remove the folder to do the stage again",
@@ -102,10 +106,11 @@ std::optional<Record> ReadRecord(const Stage& stage) {
 }
 
 void WriteRecord(const Stage& stage, const Record& record) {
-  const Json json = {
+  Json json = {
       {"recipe", record.recipe},           {"finished", record.finished},
       {"cleaned", record.cleaned},         {"seconds", std::round(record.seconds * 1000) / 1000},
       {"scored_with", record.scored_with}, {"files", record.files}};
+  if (record.lines_before) json["lines_before"] = *record.lines_before;
   WriteFileAtomically(stage.out / kRecord, json.dump(1) + "\n");
 }
 
@@ -218,15 +223,39 @@ void Score(const Stage& stage, StageOutcome& outcome, Context& context) {
       report->best_threshold ? fmt::format(" at threshold {:.2f}", *report->best_threshold) : "");
 }
 
-// Goes behind the lines that are there: a run that was cut off and resumed has one history.
-void AppendMetrics(const fs::path& path, const StageOutcome& outcome) {
+std::vector<std::string> LinesOf(const fs::path& metrics) {
+  std::vector<std::string> lines;
+  if (!fs::exists(metrics)) return lines;
+  std::istringstream text(ReadWholeFile(metrics));
+  for (std::string line; std::getline(text, line);) lines.push_back(line);
+  return lines;
+}
+
+bool IsLineOf(const std::string& line, const std::string& stage) {
+  const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  return json.is_object() && json.value("stage", Json()) == stage;
+}
+
+int64_t CountLines(const fs::path& metrics, const std::string& stage) {
+  const std::vector<std::string> lines = LinesOf(metrics);
+  return std::count_if(lines.begin(), lines.end(),
+                       [&](const std::string& line) { return IsLineOf(line, stage); });
+}
+
+// Goes behind the lines that are there: a run that was cut off and resumed has one history. Of the
+// stage itself so many stay as there were when it was begun: one more is of an attempt that was cut
+// off before its record said that it was finished.
+void AppendMetrics(const fs::path& path, const StageOutcome& outcome, int64_t lines_before) {
   Json line = {{"stage", outcome.name}};
   if (outcome.scores) {
     line["mean_iou"] = (*outcome.scores)["mean_iou"];
     line["scores"] = *outcome.scores;
   }
   line["seconds"] = std::round(outcome.seconds * 1000) / 1000;
-  const std::string text = fs::exists(path) ? ReadWholeFile(path) : "";
+  std::string text;
+  int64_t of_stage = 0;
+  for (const std::string& earlier : LinesOf(path))
+    if (!IsLineOf(earlier, outcome.name) || ++of_stage <= lines_before) text += earlier + "\n";
   WriteFileAtomically(path, text + line.dump() + "\n");
 }
 
@@ -287,14 +316,18 @@ StageOutcome DoStage(const Stage& stage, const StageSet& cleaned, const fs::path
   RemoveAsideFilesBelow(stage.out);
   Record record;
   record.recipe = recipe;
-  if (!plan.from_the_start) record.seconds = before->seconds;
+  if (!plan.from_the_start) {
+    record.seconds = before->seconds;
+    record.lines_before = before->lines_before;
+  }
+  if (!record.lines_before) record.lines_before = CountLines(metrics, stage.name);
   WriteRecord(stage, record);
   DoWork(stage, record, context);
   StageOutcome outcome;
   outcome.name = stage.name;
   outcome.seconds = record.seconds;
   Score(stage, outcome, context);
-  AppendMetrics(metrics, outcome);
+  AppendMetrics(metrics, outcome, *record.lines_before);
   record.finished = true;
   record.files = FilesMade(stage.out);
   record.scored_with = ScoredWith(stage);
@@ -379,9 +412,11 @@ uintmax_t CleanStages(const std::vector<Stage>& stages) {
     std::optional<Record> record = ReadRecord(stage);
     if (!record || !record->finished) continue;
     std::vector<std::string> gone;
+    // Whether the record names it or not: an attempt that was cut off may have left it.
+    if (stage.is_result && !stage.only_to_go_on.empty()) gone.push_back(stage.only_to_go_on);
     for (const std::string& name : record->files) {
       const bool is_report = name.ends_with(".json") || name.ends_with(".jsonl");
-      if (stage.is_result ? name == stage.only_to_go_on : !is_report) gone.push_back(name);
+      if (!stage.is_result && !is_report) gone.push_back(name);
     }
     // First the record: cut off in between, nobody takes what is left for the whole.
     if (stage.is_result) {

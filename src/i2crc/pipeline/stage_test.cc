@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <functional>
+#include <sstream>
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/error.h"
@@ -313,6 +314,49 @@ TEST_F(StageTest, WhatIsCleanedIsMissedOnlyWhereItIsNeeded) {
   WriteBytes(input_, "new");
   Run();
   EXPECT_EQ(ReadBytes(dir_ / "run/twice/out"), "newnew");
+}
+
+// Cut off where the line stands and the record does not say yet that the stage is finished.
+TEST_F(StageTest, AnAttemptThatWasCutOffBehindItsLineLeavesNoSecondOne) {
+  const auto names = [this] {
+    std::string text;
+    std::istringstream lines(ReadBytes(dir_ / "run/metrics.jsonl"));
+    for (std::string line; std::getline(lines, line);)
+      text += nlohmann::json::parse(line)["stage"].get<std::string>() + " ";
+    return text;
+  };
+  const auto cut = [this] {
+    const fs::path path = dir_ / "run/copy/stage.json";
+    auto record = nlohmann::ordered_json::parse(ReadBytes(path));
+    record["finished"] = false;
+    WriteBytes(path, record.dump());
+  };
+  Run();
+  EXPECT_EQ(names(), "copy twice ");
+  cut();
+  Run();
+  EXPECT_EQ(names(), "twice copy ");
+  // Done over it is another line of the same history.
+  options_["lr"] = 1;
+  Run();
+  EXPECT_EQ(names(), "twice copy copy ");
+  cut();
+  Run();
+  EXPECT_EQ(names(), "twice copy copy ");
+  EXPECT_EQ(copied_, 4);
+  EXPECT_EQ(doubled_, 1);
+}
+
+TEST_F(StageTest, CleaningThatWasCutOffIsDoneByTheNext) {
+  Stage result = Copy();
+  result.is_result = true;
+  result.only_to_go_on = "state";
+  before_copy_ = [this] { WriteBytes(dir_ / "run/copy/state", "half"); };
+  Run();
+  CleanStages({result});
+  WriteBytes(dir_ / "run/copy/state", "half");
+  EXPECT_EQ(CleanStages({result}), 4);
+  EXPECT_FALSE(fs::exists(dir_ / "run/copy/state"));
 }
 
 TEST_F(StageTest, OfAResultOnlyWhatWentOnWithItIsCleaned) {
