@@ -112,6 +112,16 @@ TEST_F(NetworksTest, CheckpointsThatDoNotHoldTheirNetwork) {
                       "a network with 6 outputs and without class names; name them with --classes");
 }
 
+TEST_F(NetworksTest, CheckpointsThatADiskChanged) {
+  std::string bytes = ReadBytes(ScenesWorld::Get().attention());
+  bytes[bytes.size() - 100] ^= 1;
+  Write("c.safetensors", bytes);
+  ExpectRefused(WithCheckpoint(Cam(), "c.safetensors"),
+                "c.safetensors: damaged: its tensors are not those that were written; make it "
+                "again, by the training that made it");
+  ExpectRefused(TrainSeg() + Arguments{"--start", "c.safetensors"}, "c.safetensors: damaged");
+}
+
 TEST_F(NetworksTest, WeightsOfAnotherArchitecture) {
   const ScenesWorld& world = ScenesWorld::Get();
   ExpectRefused(TrainSeg() + Arguments{"--weights", world.segmentation()},

@@ -82,6 +82,13 @@ class Reproducibility : public ::testing::Test {
     return text;
   }
 
+  // A record but for the time that its stage took.
+  static std::string RecordWithoutTimes(const std::string& text) {
+    auto json = nlohmann::ordered_json::parse(text);
+    json.erase("seconds");
+    return json.dump();
+  }
+
   // Everything that a run made and that must not depend on when and how often it was started.
   static std::map<std::string, std::string> Results(const std::string& out) {
     std::map<std::string, std::string> files;
@@ -90,16 +97,18 @@ class Reproducibility : public ::testing::Test {
       if (!entry.is_regular_file()) continue;
       const std::string name = entry.path().lexically_relative(folder).string();
       const std::string base = entry.path().filename().string();
-      if (base == "stage.json" || base == "run.json" || base == "run.log") continue;
+      if (base == "run.json" || base == "run.log") continue;
       const std::string bytes = ReadBytes(entry.path());
-      files[name] = base == "metrics.jsonl" ? WithoutTimes(bytes) : bytes;
+      files[name] = base == "metrics.jsonl" ? WithoutTimes(bytes)
+                    : base == "stage.json"  ? RecordWithoutTimes(bytes)
+                                            : bytes;
     }
     return files;
   }
 
-  static void ExpectSameResults(const std::string& a, const std::string& b) {
+  static void ExpectSameResults(const std::string& a, const std::string& b, size_t least = 60) {
     const auto left = Results(a), right = Results(b);
-    ASSERT_GT(left.size(), 60u);
+    ASSERT_GT(left.size(), least);
     std::vector<std::string> left_names, right_names;
     for (const auto& [name, bytes] : left) left_names.push_back(name);
     for (const auto& [name, bytes] : right) right_names.push_back(name);
@@ -170,6 +179,82 @@ TEST_F(Reproducibility, KilledInEveryTrainingAndResumed) {
   Run(config, "whole");
   RunWithSignals(config, "killed", SIGKILL);
   ExpectSameResults("whole", "killed");
+}
+
+// bench/kill_everywhere does so at every call. Half of the times what was not flushed is lost too,
+// as in a power cut.
+TEST_F(Reproducibility, KilledAtTenCallsThatChangeFilesAndResumed) {
+  constexpr long kKills = 10;
+  const fs::path config = *dir_ / "tiny.toml";
+  WriteBytes(config,
+             "[run]\nrecipe = 'paper'\nimages = 'data/JPEGImages'\nsaliency = 'data/Saliency'\n"
+             "train = 'four.txt'\ntruth = 'data/SegmentationClass'\nclasses = 'data/classes.txt'\n"
+             "[train-cls]\narch = 'vgg16'\nwidth = 0.0625\ninput-size = 32\nepochs = 2\nbatch = 2\n"
+             "checkpoint-every = 2\n[label]\nmin-foreground = 0\n");
+  std::istringstream all(ReadBytes(*dir_ / "data/train.txt"));
+  std::string four;
+  for (int i = 0; i < 4; ++i) {
+    std::string line;
+    std::getline(all, line);
+    four += line + "\n";
+  }
+  WriteBytes(*dir_ / "four.txt", four);
+  const auto arguments = [&](const std::string& out) {
+    return RunArguments(config, out, {"--to", "label", "--quiet"});
+  };
+  // The policy is what the program starts itself once more for.
+  const std::map<std::string, std::string> patient = {{"OMP_WAIT_POLICY", "PASSIVE"}};
+  const auto with_shim = [&](const std::string& out, std::map<std::string, std::string> more) {
+    more.insert(patient.begin(), patient.end());
+    more["LD_PRELOAD"] = I2CRC_KILL_SHIM;
+    more["I2CRC_KILL_UNDER"] = (*dir_ / out).string();
+    return RunProgram(arguments(out), {.env = more});
+  };
+  const auto whole = with_shim("tiny", {{"I2CRC_KILL_COUNT", *dir_ / "count"}});
+  ASSERT_EQ(whole.status, 0) << whole.err;
+  const long calls = std::stol(ReadBytes(*dir_ / "count"));
+  ASSERT_GT(calls, 20 * kKills);
+  for (long i = 0; i < kKills; ++i) {
+    const std::string out = "tiny-" + std::to_string(i);
+    // From the first call to the last but one: of many writes the order may differ from run to run.
+    std::map<std::string, std::string> kill = {
+        {"I2CRC_KILL_AT", std::to_string(1 + i * (calls - 2) / (kKills - 1))}};
+    if (i % 2 == 1) kill["I2CRC_KILL_LOSES"] = "1";
+    const auto killed = with_shim(out, kill);
+    ASSERT_EQ(killed.status, 128 + SIGKILL) << killed.err;
+    const auto again = RunProgram(arguments(out), {.env = patient});
+    ASSERT_EQ(again.status, 0) << kill["I2CRC_KILL_AT"] << ": " << again.err;
+    ExpectSameResults("tiny", out, 15);
+  }
+}
+
+// Neither the run as a whole nor a step of its own that someone gives a stage's folder to.
+TEST_F(Reproducibility, OthersCannotWriteIntoARun) {
+  const fs::path config = DeepLab(kIterationsToCut);
+  Run(config, "alone");
+  ProgramResult run, step;
+  ProgramOptions options;
+  options.signal_when = [&] {
+    if (Lines(*dir_ / "shared/train-cls/metrics.jsonl") < 3) return false;
+    // It stands still meanwhile.
+    const pid_t process = std::stoi(ReadBytes(*dir_ / "shared/.i2crc.lock"));
+    kill(process, SIGSTOP);
+    run = RunProgram(RunArguments(config, "shared"));
+    step = RunProgram({"cam", "--checkpoint", *dir_ / "alone/train-cls/checkpoint.safetensors",
+                       "--images", *dir_ / "data/JPEGImages", "--list", *dir_ / "data/train.txt",
+                       "--out", *dir_ / "shared/train-cls"});
+    kill(process, SIGCONT);
+    return true;
+  };
+  const auto first = RunProgram(RunArguments(config, "shared"), options);
+  EXPECT_EQ(first.status, 0) << first.err;
+  for (const auto& [refused, folder] : {std::pair{&run, "shared"}, {&step, "shared/train-cls"}}) {
+    EXPECT_EQ(refused->status, 2) << refused->err;
+    EXPECT_NE(refused->err.find((*dir_ / folder).string() + ": process "), std::string::npos)
+        << refused->err;
+    EXPECT_NE(refused->err.find(" run --config "), std::string::npos) << refused->err;
+  }
+  ExpectSameResults("alone", "shared");
 }
 
 TEST_F(Reproducibility, AnotherSeedGivesOtherBytes) {

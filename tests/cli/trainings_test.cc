@@ -45,6 +45,21 @@ TEST_F(TrainingsTest, ALossThatIsNoNumberStops) {
   EXPECT_THAT(Files("out"), Not(Contains("checkpoint.safetensors")));
 }
 
+TEST_F(TrainingsTest, StepsThatAreNotFiniteMayBePassedOver) {
+  // All steps but the first. The state of before them goes on with any number.
+  for (Arguments training : {TrainCls(), TrainSeg()}) {
+    training = training + Arguments{"--lr", "1e30", "--checkpoint-every", "1"};
+    const ProgramResult one =
+        ExpectFailed(training + Arguments{"--max-bad-steps", "1"},
+                     "the loss is nan at step 3; lower the learning rate (--lr)");
+    EXPECT_THAT(one.err, HasSubstr("the loss is nan at step 2, which is passed over"));
+    const ProgramResult two = Run(training + Arguments{"--max-bad-steps", "2"});
+    EXPECT_EQ(two.status, 0) << two.err;
+    EXPECT_THAT(two.err, HasSubstr(" (2 passed over, whose loss or gradient was not finite), "));
+    fs::remove_all(dir_ / "out");
+  }
+}
+
 TEST_F(TrainingsTest, AnotherTrainingIsNotContinued) {
   ASSERT_EQ(Run(TrainCls()).status, 0);
   const std::string checkpoint = ReadBytes(dir_ / "out/checkpoint.safetensors");
@@ -61,6 +76,62 @@ TEST_F(TrainingsTest, AnotherTrainingIsNotContinued) {
   ExpectRefused(TrainCls(), "out/training-state.safetensors: ");
 }
 
+TEST_F(TrainingsTest, ADamagedCheckpointIsNotTakenForAFinishedTraining) {
+  const fs::path checkpoint = dir_ / "out/checkpoint.safetensors",
+                 state = dir_ / "out/training-state.safetensors";
+  for (const Arguments& training : {TrainCls(), TrainSeg()}) {
+    ASSERT_EQ(Run(training).status, 0);
+    const std::string whole = ReadBytes(checkpoint);
+    std::string damaged = whole;
+    damaged[damaged.size() - 100] ^= 1;
+    Write("out/checkpoint.safetensors", damaged);
+    ExpectRefused(training,
+                  "out/checkpoint.safetensors: damaged: its tensors are not those that were "
+                  "written; remove it, and the same command writes it again");
+    Write("out/checkpoint.safetensors", "");
+    ExpectRefused(training, "out/checkpoint.safetensors: empty file; remove it, and");
+    fs::remove(checkpoint);
+    ASSERT_EQ(Run(training).status, 0);
+    EXPECT_TRUE(ReadBytes(checkpoint) == whole);
+
+    damaged = ReadBytes(state);
+    damaged[damaged.size() - 100] ^= 1;
+    Write("out/training-state.safetensors", damaged);
+    ExpectRefused(training,
+                  "out/training-state.safetensors: damaged: its tensors are not those that were "
+                  "written; remove it to train from the start");
+    fs::remove_all(dir_ / "out");
+  }
+}
+
+TEST_F(TrainingsTest, ASecondOneIntoTheSameFolderIsRefused) {
+  Arguments training = TrainCls();
+  *(std::find(training.begin(), training.end(), "--epochs") + 1) = "12";
+  ProgramResult second, other_step;
+  ProgramOptions options;
+  options.signal_when = [&] {
+    if (StepsDone() < 2) return false;
+    // It stands still meanwhile.
+    const pid_t process = std::stoi(ReadBytes(dir_ / "out/.i2crc.lock"));
+    kill(process, SIGSTOP);
+    second = Run(training);
+    other_step = Run(Cam());
+    kill(process, SIGCONT);
+    return true;
+  };
+  const ProgramResult first = Run(training, std::move(options));
+  EXPECT_EQ(first.status, 0) << first.err;
+  for (const ProgramResult& refused : {second, other_step}) {
+    EXPECT_EQ(refused.status, 2) << refused.err;
+    EXPECT_THAT(refused.err, HasSubstr("i2crc: error: out: process "));
+    EXPECT_THAT(refused.err, HasSubstr("i2crc train-cls --images s/JPEGImages"));
+    EXPECT_THAT(refused.err, HasSubstr(") writes there; wait until it ends, stop it, or choose "
+                                       "another --out"));
+  }
+  EXPECT_EQ(Files("out"), (std::vector<std::string>{"checkpoint.safetensors", "metrics.jsonl",
+                                                    "training-state.safetensors"}));
+}
+
 TEST_F(TrainingsTest, CtrlCAndOn) {
   Arguments training = TrainCls();
   *(std::find(training.begin(), training.end(), "--epochs") + 1) = "12";
@@ -68,7 +139,7 @@ TEST_F(TrainingsTest, CtrlCAndOn) {
   *(std::find(whole.begin(), whole.end(), "--out") + 1) = "whole";
   ASSERT_EQ(Run(whole).status, 0);
 
-  for (const int signal : {SIGINT, SIGTERM}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     const ProgramResult cut = RunUntilStep(training, StepsDone() + 5, signal);
     EXPECT_EQ(cut.status, 130) << cut.err;
     EXPECT_THAT(cut.err, HasSubstr("i2crc: error: interrupted; run the same command again"));
@@ -81,6 +152,22 @@ TEST_F(TrainingsTest, CtrlCAndOn) {
   EXPECT_EQ(Files("out"), Files("whole"));
   for (const char* name : {"checkpoint.safetensors", "training-state.safetensors"})
     EXPECT_TRUE(ReadBytes(dir_ / "out" / name) == ReadBytes(dir_ / "whole" / name)) << name;
+}
+
+TEST_F(TrainingsTest, ATerminalThatGoesAway) {
+  Arguments training = TrainCls();
+  *(std::find(training.begin(), training.end(), "--epochs") + 1) = "12";
+  ProgramOptions options;
+  options.signal = SIGHUP;
+  options.times = 3;
+  options.signal_when = [this] { return StepsDone() >= 3; };
+  EXPECT_EQ(Run(training, options).status, 130);
+  EXPECT_THAT(Files("out"), Contains("training-state.safetensors"));
+  // What nohup does.
+  const auto before = std::signal(SIGHUP, SIG_IGN);
+  const ProgramResult rest = Run(training, options);
+  std::signal(SIGHUP, before);
+  EXPECT_EQ(rest.status, 0) << rest.err;
 }
 
 TEST_F(TrainingsTest, CtrlCInPrediction) {

@@ -54,12 +54,12 @@ std::string Content(FILE* file) {
 
 int WaitFor(pid_t child, const ProgramOptions& options) {
   const auto deadline = std::chrono::steady_clock::now() + options.timeout;
-  bool sent = !options.signal_when;
+  int left = options.signal_when ? options.times : 0;
   int status = 0;
   while (waitpid(child, &status, WNOHANG) == 0) {
-    if (!sent && options.signal_when()) {
+    if (left > 0 && (left < options.times || options.signal_when())) {
       kill(child, options.signal);
-      sent = true;
+      --left;
     }
     if (std::chrono::steady_clock::now() > deadline) kill(child, SIGKILL);
     std::this_thread::sleep_for(std::chrono::milliseconds(5));

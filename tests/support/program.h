@@ -20,8 +20,10 @@ struct ProgramOptions {
   uint64_t threads = 0;                         // no more can be started; 0: no limit. Root's only
   std::chrono::seconds timeout =
       std::chrono::minutes(10);  // then it is killed: status 128 + SIGKILL
-  // Sent once, as soon as signal_when holds (it is asked every few milliseconds).
+  // Sent as soon as signal_when holds (it is asked every few milliseconds), once or, a few
+  // milliseconds apart, more often.
   int signal = 0;
+  int times = 1;
   std::function<bool()> signal_when = {};
 };
 

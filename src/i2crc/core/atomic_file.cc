@@ -8,16 +8,35 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <regex>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "i2crc/core/error.h"
 
 namespace fs = std::filesystem;
 
 namespace i2crc {
+namespace {
 
-AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
+// Whether the disk failed or is full. Otherwise the file system has nothing to flush, or the folder
+// cannot be opened, and there is no more to be done.
+bool IsLoss(int cause) { return cause == EIO || cause == ENOSPC || cause == EDQUOT; }
+
+// Calls fsync or syncfs for a folder.
+void FlushThrough(const fs::path& folder, int (*flush)(int)) {
+  const std::string name = folder.empty() ? "." : folder.string();
+  const int descriptor = open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  const int cause = flush(descriptor) == 0 ? 0 : errno;
+  close(descriptor);
+  if (IsLoss(cause)) Fail("{}: cannot write: {}", name, std::strerror(cause));
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(fs::path path, Flush flush) : path_(std::move(path)), flush_(flush) {
   // The counter keeps two threads that write the same name apart. A file that is there already was
   // left by a killed process of the same number, as a container's may be.
   static std::atomic<unsigned> counter{0};
@@ -49,6 +68,8 @@ void AtomicFile::Write(std::span<const std::byte> bytes) {
 
 void AtomicFile::Commit() {
   ENSURE(descriptor_ >= 0, "{} committed twice", path_.string());
+  // Before it has its name: else a power cut may leave the name and no content.
+  if (flush_ == Flush::kNow) FlushFile(descriptor_, path_);
   const int descriptor = std::exchange(descriptor_, -1);
   // close() is where some file systems report that the disk is full.
   if (close(descriptor) != 0 || rename(aside_.c_str(), path_.c_str()) != 0) {
@@ -56,25 +77,37 @@ void AtomicFile::Commit() {
     unlink(aside_.c_str());
     Fail("{}: cannot write: {}", path_.string(), std::strerror(cause));
   }
+  if (flush_ == Flush::kNow) FlushNames(path_.parent_path());
 }
 
-void WriteFileAtomically(const fs::path& path, std::span<const std::byte> bytes) {
-  AtomicFile file(path);
+void WriteFileAtomically(const fs::path& path, std::span<const std::byte> bytes, Flush flush) {
+  AtomicFile file(path, flush);
   file.Write(bytes);
   file.Commit();
 }
 
-void WriteFileAtomically(const fs::path& path, std::string_view text) {
-  WriteFileAtomically(path, std::as_bytes(std::span(text)));
+void WriteFileAtomically(const fs::path& path, std::string_view text, Flush flush) {
+  WriteFileAtomically(path, std::as_bytes(std::span(text)), flush);
 }
 
+void FlushFile(int descriptor, const fs::path& path) {
+  if (fsync(descriptor) == 0) return;
+  const int cause = errno;
+  if (IsLoss(cause)) Fail("{}: cannot write: {}", path.string(), std::strerror(cause));
+}
+
+void FlushNames(const fs::path& folder) { FlushThrough(folder, fsync); }
+
+// One call for all: 500 masks of 20 kB take 0.02 s, by fsync of each 1.3 s (ext4 on a virtual
+// disk).
+void FlushFolder(const fs::path& folder) { FlushThrough(folder, syncfs); }
+
 void RemoveAsideFiles(const fs::path& folder) {
+  // Another program's file may look like one of ours but for its end.
+  static const std::regex ours(R"(\..+\.tmp\.[0-9]+\.[0-9]+)");
   std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with(".") && name.find(".tmp.") != std::string::npos)
-      fs::remove(entry.path(), ignored);
-  }
+  for (const auto& entry : fs::directory_iterator(folder, ignored))
+    if (std::regex_match(entry.path().filename().string(), ours)) fs::remove(entry.path(), ignored);
 }
 
 namespace {
@@ -135,9 +168,13 @@ void CheckWritable(const fs::path& folder, const std::string& name) {
 }
 
 void MakeFolder(const fs::path& path) {
+  std::vector<fs::path> missing;
   std::error_code failure;
+  for (fs::path part = path; !part.empty() && !fs::exists(part, failure); part = part.parent_path())
+    missing.push_back(part);
   fs::create_directories(path, failure);
   if (failure) Fail("{}: cannot make the folder: {}", path.string(), failure.message());
+  for (const fs::path& part : missing) FlushNames(part.parent_path());
 }
 
 }  // namespace i2crc

@@ -28,15 +28,30 @@ std::string Checksum(std::string_view bytes) {
 std::string FileChecksum(const std::filesystem::path& path) {
   std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
   if (!file) Fail("{}: {}", path.string(), std::strerror(errno));
-  std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(),
-                                                                        &XXH3_freeState);
-  XXH3_128bits_reset(state.get());
+  RunningChecksum checksum;
   std::vector<char> buffer(1 << 18);
   size_t got = 0;
   while ((got = std::fread(buffer.data(), 1, buffer.size(), file.get())) > 0)
-    XXH3_128bits_update(state.get(), buffer.data(), got);
+    checksum.Add(std::string_view(buffer.data(), got));
   if (std::ferror(file.get())) Fail("{}: {}", path.string(), std::strerror(errno));
-  return Hex(XXH3_128bits_digest(state.get()));
+  return checksum.Text();
 }
+
+struct RunningChecksum::State {
+  std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> xxh3{XXH3_createState(),
+                                                                       &XXH3_freeState};
+};
+
+RunningChecksum::RunningChecksum() : state_(std::make_unique<State>()) {
+  XXH3_128bits_reset(state_->xxh3.get());
+}
+
+RunningChecksum::~RunningChecksum() = default;
+
+void RunningChecksum::Add(std::span<const std::byte> bytes) {
+  XXH3_128bits_update(state_->xxh3.get(), bytes.data(), bytes.size());
+}
+
+std::string RunningChecksum::Text() const { return Hex(XXH3_128bits_digest(state_->xxh3.get())); }
 
 }  // namespace i2crc

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -11,5 +13,22 @@ namespace i2crc {
 // forgery.
 std::string Checksum(std::string_view bytes);
 std::string FileChecksum(const std::filesystem::path& path);
+
+// The checksum of pieces behind each other.
+class RunningChecksum {
+ public:
+  RunningChecksum();
+  ~RunningChecksum();
+  RunningChecksum(const RunningChecksum&) = delete;
+  RunningChecksum& operator=(const RunningChecksum&) = delete;
+
+  void Add(std::span<const std::byte> bytes);
+  void Add(std::string_view text) { Add(std::as_bytes(std::span(text))); }
+  std::string Text() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 }  // namespace i2crc

@@ -20,7 +20,8 @@ std::atomic<int> g_interrupts{0};
 static_assert(std::atomic<int>::is_always_lock_free);
 
 void OnSignal(int signal) {
-  if (g_interrupts.fetch_add(1) > 0) std::_Exit(128 + signal);
+  // A terminal that goes away sends SIGHUP more than once, which is no second wish.
+  if (g_interrupts.fetch_add(1) > 0 && signal != SIGHUP) std::_Exit(128 + signal);
 }
 
 }  // namespace
@@ -68,6 +69,10 @@ void Context::InstallSignalHandlers() {
   action.sa_handler = OnSignal;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  // Under nohup it is ignored and stays so.
+  struct sigaction inherited = {};
+  if (sigaction(SIGHUP, nullptr, &inherited) != 0 || inherited.sa_handler != SIG_IGN)
+    sigaction(SIGHUP, &action, nullptr);
   // A file that may not grow any more then fails to be written, as on a full disk, and is named.
   signal(SIGXFSZ, SIG_IGN);
 }

@@ -64,7 +64,8 @@ class Context {
   static bool InterruptRequested();
   static void RequestInterrupt();
   static void ClearInterrupt();
-  // SIGINT and SIGTERM ask to stop; a second one ends the program at once. SIGXFSZ is ignored.
+  // SIGINT, SIGTERM and SIGHUP (unless it was ignored before, as by nohup) ask to stop; a second
+  // SIGINT or SIGTERM ends the program at once. SIGXFSZ is ignored.
   static void InstallSignalHandlers();
 
  private:

@@ -30,7 +30,8 @@ class InternalError : public std::logic_error {
   using std::logic_error::logic_error;
 };
 
-// The user asked to stop (Ctrl-C). What is finished stays, the rest can be resumed.
+// The user asked to stop (Ctrl-C, a terminal that was closed). What is finished stays, the rest can
+// be resumed.
 class Interrupted : public std::runtime_error {
  public:
   Interrupted() : std::runtime_error("interrupted") {}

@@ -145,7 +145,7 @@ namespace {
 
 template <typename Encode>
 void WriteEncoded(const fs::path& path, const Encode& encode) {
-  WithMemoryFor(path.native(), [&] { WriteFileAtomically(path, encode()); });
+  WithMemoryFor(path.native(), [&] { WriteFileAtomically(path, encode(), Flush::kLater); });
 }
 
 }  // namespace

@@ -52,7 +52,8 @@ ImageU8 DecodePhotograph(std::span<const uint8_t> bytes, const std::string& name
 ImageU8 DecodeGrey(std::span<const uint8_t> bytes, const std::string& name);
 ImageU8 DecodeMask(std::span<const uint8_t> bytes, const std::string& name);
 
-// Whole files or none (core/atomic_file.h). Bytes depend on the pixels alone.
+// Whole files or none, safe from a power cut with the next FlushFolder (core/atomic_file.h). Bytes
+// depend on the pixels alone.
 void WriteGreyPng(const std::filesystem::path& path, const ImageU8& grey);
 // Indices that 8 bits cannot hold, as 16-bit grey.
 void WriteGreyPng(const std::filesystem::path& path, const Image<uint16_t>& grey);

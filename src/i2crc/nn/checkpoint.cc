@@ -4,6 +4,7 @@
 #include "i2crc/core/error.h"
 #include "i2crc/nn/state_dict.h"
 #include "i2crc/weights/name_map.h"
+#include "i2crc/weights/tensor_checksum.h"
 #include "i2crc/weights/tensor_file.h"
 
 namespace i2crc {
@@ -129,6 +130,7 @@ TensorMap MakeCheckpoint(Network& network, const CheckpointInfo& info) {
                      {"input_size", info.input_size},
                      {"settings", info.settings}};
   tensors.metadata[kKey] = json.dump();
+  AddChecksum(tensors);
   return tensors;
 }
 
@@ -163,6 +165,8 @@ LoadedNetwork LoadCheckpoint(const std::filesystem::path& path, NetworkKind kind
   CheckWidth(info.spec, tensors, file);
   loaded.network = MakeNetwork(info.spec, 0);
   LoadState(*loaded.network, tensors, file);
+  // Last, since what does not fit has a better name.
+  CheckChecksum(tensors, file, "make it again, by the training that made it");
   loaded.network->Eval();
   return loaded;
 }

@@ -28,7 +28,8 @@ struct LoadedNetwork {
   std::unique_ptr<Network> network;
 };
 
-// The checkpoint as a tensor file: the state dict with the info under the metadata key "i2crc".
+// The checkpoint as a tensor file: the state dict with the info under the metadata key "i2crc" and
+// its checksum (weights/tensor_checksum.h).
 TensorMap MakeCheckpoint(Network& network, const CheckpointInfo& info);
 
 enum class NetworkKind { kAttention, kSegmentation };
@@ -43,7 +44,7 @@ NetworkKind KindOfCheckpoint(const std::filesystem::path& path);
 // architecture told by names and shapes, RGB for attention networks and BGR for segmentation
 // networks, VOC's classes where there are 20. `classes` gives other names to a file that has none.
 // Throws Error "FILE: …" where the network is of the other kind, of another class count than the
-// names given, or does not fit its architecture.
+// names given, does not fit its architecture, or is damaged.
 LoadedNetwork LoadCheckpoint(const std::filesystem::path& path, NetworkKind kind,
                              const std::optional<ClassNames>& classes = std::nullopt);
 

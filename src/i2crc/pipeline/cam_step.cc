@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "i2crc/core/atomic_file.h"
+#include "i2crc/core/out_folder.h"
 #include "i2crc/data/augment.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
@@ -60,7 +61,7 @@ class CamWriter {
       ++result_.maps;
     }
     if (options_.scores)
-      WriteSafetensors(OutputPath(options_.out, image.id, ".safetensors"), stored);
+      WriteSafetensors(OutputPath(options_.out, image.id, ".safetensors"), stored, Flush::kLater);
     ++result_.images;
   }
 
@@ -105,8 +106,8 @@ CamResult RunCam(const CamOptions& options, Context& context) {
   const auto images = CheckImages(ReadImageList(options.list, loaded.info.classes),
                                   {.images = options.images}, options.items.policy(), context);
 
+  const OutFolder out(options.out, context);
   context.WorkBegins();
-  MakeFolder(options.out);
   const torch::NoGradGuard no_grad;
   const int size = options.input_size > 0 ? options.input_size : loaded.info.input_size;
   CamResult result;

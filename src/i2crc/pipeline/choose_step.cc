@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "i2crc/core/atomic_file.h"
+#include "i2crc/core/out_folder.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/labels/source_agreement.h"
@@ -278,8 +279,8 @@ ChooseResult RunChoose(const ChooseOptions& options, Context& context) {
   const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
   std::vector<ChooseItem> items = CheckItems(options, classes, context);
 
+  const OutFolder out(options.out, context);
   context.WorkBegins();
-  MakeFolder(options.out);
   const ChooseResult result = Chooser(options, std::move(items), classes.count(), context).Run();
   WriteFileAtomically(options.out / "choice.json", ToJson(result).dump(1) + "\n");
   return result;

@@ -73,6 +73,11 @@ void DescribeOptimiser(TrainingOptions& o, OptionSet& set) {
       .Range(0, 1e9)
       .Value("STEPS")
       .Group("Optimiser");
+  set.Add(
+         "max-bad-steps", &o.max_bad_steps,
+         "Steps in a row to pass over because their loss or gradient is not finite; one more stops")
+      .Range(0, 1e9)
+      .Group("Optimiser");
 }
 
 void DescribeJitter(JitterOptions& o, OptionSet& set) {
@@ -94,7 +99,7 @@ nlohmann::ordered_json Settings(const OptionSet& set) {
     const std::string& name = option.name();
     if (option.is_path() || option.IsAsAbsent() || name == "threads" || name == "loader-threads" ||
         name == "device" || name == "on-error" || name == "max-pixels" ||
-        name == "checkpoint-every")
+        name == "checkpoint-every" || name == "max-bad-steps")
       continue;
     settings[name] = option.ToJson();
   }

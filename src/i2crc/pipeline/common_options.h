@@ -45,6 +45,7 @@ struct TrainingOptions {
   double weight_decay = 5e-4;
   uint64_t seed = 1;
   int checkpoint_every = 500;
+  int max_bad_steps = 0;  // in a row
   ItemOptions items;
   ComputeOptions compute;
 };
@@ -53,7 +54,8 @@ void DescribeNetwork(TrainingOptions& options, OptionSet& set);
 void DescribeOptimiser(TrainingOptions& options, OptionSet& set);
 void DescribeJitter(JitterOptions& options, OptionSet& set);
 
-// What decides a result: the options without folders and without what only changes the speed.
+// What decides a result: the options without folders, without what only changes the speed, and
+// without what only decides whether there is a result.
 nlohmann::ordered_json Settings(const OptionSet& set);
 template <typename Options>
 nlohmann::ordered_json SettingsOf(Options options) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "i2crc/core/atomic_file.h"
+#include "i2crc/core/out_folder.h"
 #include "i2crc/crf/unary.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/pipeline/crf_inference.h"
@@ -193,7 +194,7 @@ void CrfStep::Write(const CrfItem& item, const CrfOutput& output) const {
     TensorMap stored;
     stored.Add(kTensor,
                Tensor::F16FromF32({item.labels, item.height, item.width}, output.marginals));
-    WriteSafetensors(OutputPath(options_.out, item.id, ".safetensors"), stored);
+    WriteSafetensors(OutputPath(options_.out, item.id, ".safetensors"), stored, Flush::kLater);
   }
   const fs::path path = OutputPath(options_.out, item.id, ".png");
   if (item.labels > 256) {
@@ -279,8 +280,8 @@ CrfResult RunCrf(const CrfStepOptions& options, Context& context) {
   const int workers = static_cast<int>(std::min<int64_t>(threads, count));
   CrfRunner runner(settings, threads / workers, context);
 
+  const OutFolder out(options.out, context);
   context.WorkBegins();
-  MakeFolder(options.out);
   CrfResult result;
   const auto item = [&](int64_t i) -> const CrfItem& { return items[static_cast<size_t>(i)]; };
   ForEachItem<CrfOutput>(

@@ -5,6 +5,7 @@
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/error.h"
+#include "i2crc/core/out_folder.h"
 #include "i2crc/data/class_names.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
@@ -150,6 +151,7 @@ DemoResult RunDemo(const DemoOptions& options, Context& context) {
   AllowImages(options.items);
   CheckDevice(options.compute);
   CheckWritable(options.out, "--out " + options.out.string());
+  const OutFolder folder(options.out, context);
   SynthOptions synth;
   synth.out = options.out / "data";
   synth.images = options.images;

@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "i2crc/core/atomic_file.h"
+#include "i2crc/core/out_folder.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/labels/evidence.h"
@@ -274,8 +274,8 @@ LabelResult RunLabel(const LabelOptions& options, Context& context) {
   LabelMaker maker(options, suspicions, context);
   const std::vector<LabelItem> items = CheckItems(options, context);
 
+  const OutFolder out(options.out, context);
   context.WorkBegins();
-  MakeFolder(options.out);
   LabelResult result;
   const auto item = [&](int64_t i) -> const LabelItem& { return items[static_cast<size_t>(i)]; };
   ForEachItem<MadeLabel>("label", static_cast<int64_t>(items.size()), options.items,

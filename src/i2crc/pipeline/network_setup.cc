@@ -107,6 +107,7 @@ Training MakeTraining(const std::string& title, const TrainingOptions& options,
   loop.seed = options.seed;
   loop.loader_threads = options.compute.loader_threads;
   loop.checkpoint_every = options.checkpoint_every;
+  loop.max_bad_steps = options.max_bad_steps;
   loop.device = options.compute.device;
   loop.identity = training.info.settings;
   loop.identity["classes"] = classes.names();

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "i2crc/core/atomic_file.h"
+#include "i2crc/core/out_folder.h"
 #include "i2crc/data/augment.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
@@ -318,8 +318,8 @@ PredictResult RunPredict(const PredictOptions& options, Context& context) {
   if (!options.cams.empty()) images = CheckCams(std::move(images), options, context);
   PredictionWriter writer(options, images.size(), context);
 
+  const OutFolder out(options.out, context);
   context.WorkBegins();
-  MakeFolder(options.out);
   const torch::NoGradGuard no_grad;
   PredictResult result;
   const ItemWork<PredictInput> work{

@@ -167,7 +167,7 @@ void PredictionWriter::WriteFiles(const CheckedImage& image, const ImageU8& rgb,
   if (options_.probabilities) {
     TensorMap stored;
     stored.Add("probability", Tensor::F16FromF32(shape, probabilities));
-    WriteSafetensors(OutputPath(options_.out, image.id, ".safetensors"), stored);
+    WriteSafetensors(OutputPath(options_.out, image.id, ".safetensors"), stored, Flush::kLater);
   }
   if (options_.overlay)
     WriteJpeg(OutputPath(options_.out, image.id, "_overlay.jpg"), Overlay(rgb, mask, VocPalette()));

@@ -23,6 +23,11 @@ int64_t Steps(const RecipeFacts& facts, double at_reference, double least, doubl
 
 int64_t FirstRoundSteps(const RecipeFacts& facts) { return Steps(facts, 500, 250, 8000); }
 
+// Of both trainings.
+constexpr int kMaxBadSteps = 3;
+constexpr const char* kWhyMaxBadSteps =
+    "one step that overflows must not end a night's training; more in a row are one that diverged";
+
 class Builder {
  public:
   explicit Builder(std::string section) : section_(std::move(section)) {}
@@ -65,6 +70,7 @@ void AddAttention(const RecipeFacts& facts, Builder& b) {
     return std::clamp<int64_t>(std::llround(part * static_cast<double>(epochs)), 1, epochs);
   };
   b.Set("checkpoint-every", 100, "an interruption costs minutes at most");
+  b.Set("max-bad-steps", kMaxBadSteps, kWhyMaxBadSteps);
   b.Set("lr-milestones", Json::array({share(0.5), share(5.0 / 6)}),
         "half and five sixths of the epochs");
   b.Section("cam");
@@ -98,6 +104,7 @@ void AddSegmentation(const RecipeFacts& facts, Builder& b) {
         "so that the new head does not disturb the backbone");
   b.Set("weight-decay", 1e-4, "for few steps");
   b.Set("checkpoint-every", 200, "an interruption costs minutes at most");
+  b.Set("max-bad-steps", kMaxBadSteps, kWhyMaxBadSteps);
   b.Section("train-seg-1");
   b.Set("iterations", FirstRoundSteps(facts),
         "500 for 555 photographs, of which each network sees half; growing with the root of their "

@@ -82,6 +82,14 @@ TEST(PracticalRecipe, GuessesTagsWhereImageNetKnowsMore) {
   EXPECT_EQ(tags(scratch), "unknown");
 }
 
+TEST(PracticalRecipe, PassesOverFewStepsThatAreNotFinite) {
+  const Recipe recipe = PracticalRecipe(Facts(555));
+  EXPECT_EQ(With<TrainClsOptions>(recipe, {"train-cls"}).max_bad_steps, 3);
+  EXPECT_EQ(With<TrainSegOptions>(recipe, {"train-seg"}).max_bad_steps, 3);
+  EXPECT_EQ(TrainClsOptions().max_bad_steps, 0);
+  EXPECT_EQ(TrainSegOptions().max_bad_steps, 0);
+}
+
 std::vector<std::string> Keys(const nlohmann::ordered_json& settings) {
   std::vector<std::string> keys;
   for (const auto& [key, value] : settings.items()) keys.push_back(key);
@@ -90,6 +98,16 @@ std::vector<std::string> Keys(const nlohmann::ordered_json& settings) {
 
 // What options came later must not stand in the records of those who do not use them: runs and
 // trainings of before would be done over.
+// It decides whether there is a result, not what it is: trainings of before go on with it, and one
+// that it ended goes on with a larger number.
+TEST(Records, DoNotNameTheStepsThatMayBePassedOver) {
+  TrainClsOptions cls;
+  TrainSegOptions seg;
+  const auto before = std::pair{SettingsOf(cls), SettingsOf(seg)};
+  cls.max_bad_steps = seg.max_bad_steps = 3;
+  EXPECT_EQ(std::pair(SettingsOf(cls), SettingsOf(seg)), before);
+}
+
 TEST(Records, OfThePapersValuesAreWhatTheyWere) {
   EXPECT_THAT(
       Keys(SettingsOf(TrainSegOptions())),

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "i2crc/core/atomic_file.h"
+#include "i2crc/core/out_folder.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/labels/label_rules.h"
@@ -85,8 +85,8 @@ RefineResult RunRefine(const RefineOptions& options, Context& context) {
   const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
   const std::vector<RefineItem> items = CheckItems(options, classes, context);
 
+  const OutFolder out(options.out, context);
   context.WorkBegins();
-  MakeFolder(options.out);
   RefineResult result;
   Suspicions suspicions(classes);
   const auto item = [&](int64_t i) -> const RefineItem& { return items[static_cast<size_t>(i)]; };

@@ -7,6 +7,7 @@
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/checksum.h"
+#include "i2crc/core/out_folder.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/pipeline/crf_inference.h"
 #include "i2crc/pipeline/crf_step.h"
@@ -260,7 +261,7 @@ void CheckRun(const RunConfiguration& c, const std::vector<Stage>& stages, Conte
   CheckSaliency(c, stages);
   CheckListedImages(c, context);
   CheckNetworks(c, stages);
-  for (const Stage& stage : stages) RefuseForeignFiles(stage);
+  for (const Stage& stage : stages) CheckStageFolder(stage);
 }
 
 std::vector<StageOutcome> RunRun(const RunConfiguration& configuration,
@@ -268,8 +269,8 @@ std::vector<StageOutcome> RunRun(const RunConfiguration& configuration,
   CheckRun(configuration, stages, context);
   const fs::path& out = configuration.run.out;
   const Json description = DescribeRun(configuration);
+  const OutFolder folder(out, context);
   context.WorkBegins();
-  MakeFolder(out);
   WriteFileAtomically(out / "run.json", description.dump(1) + "\n");
   try {
     auto sinks = context.log().sinks();

@@ -24,7 +24,8 @@ nlohmann::ordered_json DescribeRun(const RunConfiguration& configuration);
 
 // Checks everything that can be told before the first stage, so that nothing is found wanting hours
 // later: names, headers and sizes of all images, maps and true masks, the devices, the weights'
-// tensors, the detector, foreign files in the stages' folders. Throws Error.
+// tensors, the detector, foreign files and damaged checkpoints in the stages' folders. Throws
+// Error.
 void CheckRun(const RunConfiguration& configuration, const std::vector<Stage>& stages,
               Context& context);
 

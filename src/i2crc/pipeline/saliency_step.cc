@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "i2crc/core/atomic_file.h"
 #include "i2crc/core/error.h"
+#include "i2crc/core/out_folder.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/pipeline/image_set.h"
@@ -75,8 +75,8 @@ SaliencyResult RunSaliency(const SaliencyOptions& options, Context& context) {
   const auto list = options.list.empty() ? ListFolder(options.images) : ReadImageIds(options.list);
   const auto images = CheckImages(list, {.images = options.images}, on_error, context);
 
+  const OutFolder out(options.out, context);
   context.WorkBegins();
-  MakeFolder(options.out);
   SaliencyResult result;
   const ItemWork<SaliencyInput> work{
       .name = [&](int64_t i) { return images[static_cast<size_t>(i)].photograph.string(); },

@@ -4,11 +4,15 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <deque>
 #include <set>
+#include <sstream>
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/checksum.h"
 #include "i2crc/core/error.h"
+#include "i2crc/core/out_folder.h"
+#include "i2crc/weights/tensor_checksum.h"
 
 namespace fs = std::filesystem;
 
@@ -19,6 +23,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kRecord = "stage.json";
 constexpr const char* kScores = "scores.json";
+constexpr const char* kCheckpoint = "checkpoint.safetensors";
 
 std::string ChecksumOfFiles(const StageInput& input) {
   std::string text;
@@ -38,6 +43,8 @@ struct Record {
   double seconds = 0;
   std::vector<std::string> files;  // where finished: what the stage made
   std::string scored_with;
+  // Lines that the run's metrics had of this stage when it was begun; none in older records.
+  std::optional<int64_t> lines_before;
 };
 
 using StageSet = std::set<std::string>;
@@ -90,6 +97,7 @@ std::optional<Record> ReadRecord(const Stage& stage) {
     record.seconds = json.at("seconds");
     record.files = json.at("files").get<std::vector<std::string>>();
     record.scored_with = json.at("scored_with");
+    if (json.contains("lines_before")) record.lines_before = json.at("lines_before");
     return record;
   } catch (const Json::exception&) {
     Fail("{}: damaged, or of another version; remove the folder to do the stage again",
@@ -98,11 +106,25 @@ std::optional<Record> ReadRecord(const Stage& stage) {
 }
 
 void WriteRecord(const Stage& stage, const Record& record) {
-  const Json json = {
+  Json json = {
       {"recipe", record.recipe},           {"finished", record.finished},
       {"cleaned", record.cleaned},         {"seconds", std::round(record.seconds * 1000) / 1000},
       {"scored_with", record.scored_with}, {"files", record.files}};
+  if (record.lines_before) json["lines_before"] = *record.lines_before;
   WriteFileAtomically(stage.out / kRecord, json.dump(1) + "\n");
+}
+
+// A finished training is its checkpoint, on which all that follows counts. One that will be done
+// over is not looked at.
+void RefuseDamagedCheckpoint(const Stage& stage, const Record& record) {
+  const bool is_of_these_options =
+      record.recipe.is_object() && record.recipe.value("options", Json()) == stage.options;
+  if (!record.finished || record.cleaned || !is_of_these_options) return;
+  const fs::path checkpoint = stage.out / kCheckpoint;
+  const auto& files = record.files;
+  if (std::find(files.begin(), files.end(), kCheckpoint) != files.end() && fs::exists(checkpoint))
+    ReadCheckedTensorFile(checkpoint,
+                          fmt::format("remove it, and the stage {} is done again", stage.name));
 }
 
 // The first difference between two recipes, in words.
@@ -162,6 +184,12 @@ Cleaned FindCleaned(const std::vector<Stage>& stages) {
   return cleaned;
 }
 
+// IDs with a slash have folders of their own in the stage's.
+void RemoveAsideFilesBelow(const fs::path& folder) {
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    if (entry.is_directory()) RemoveAsideFiles(entry.path());
+}
+
 // Out of the way in one move, so that a cut in the middle leaves no half of a stage.
 void Discard(const fs::path& folder) {
   const fs::path aside = folder.parent_path() / fmt::format(".{}.old", folder.filename().string());
@@ -169,6 +197,7 @@ void Discard(const fs::path& folder) {
   fs::remove_all(aside, failure);
   if (!failure && fs::exists(folder)) {
     fs::rename(folder, aside, failure);
+    FlushNames(folder.parent_path());
     if (!failure) fs::remove_all(aside, failure);
   }
   if (failure) Fail("{}: cannot remove: {}", folder.string(), failure.message());
@@ -194,15 +223,39 @@ void Score(const Stage& stage, StageOutcome& outcome, Context& context) {
       report->best_threshold ? fmt::format(" at threshold {:.2f}", *report->best_threshold) : "");
 }
 
-// Goes behind the lines that are there: a run that was cut off and resumed has one history.
-void AppendMetrics(const fs::path& path, const StageOutcome& outcome) {
+std::vector<std::string> LinesOf(const fs::path& metrics) {
+  std::vector<std::string> lines;
+  if (!fs::exists(metrics)) return lines;
+  std::istringstream text(ReadWholeFile(metrics));
+  for (std::string line; std::getline(text, line);) lines.push_back(line);
+  return lines;
+}
+
+bool IsLineOf(const std::string& line, const std::string& stage) {
+  const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  return json.is_object() && json.value("stage", Json()) == stage;
+}
+
+int64_t CountLines(const fs::path& metrics, const std::string& stage) {
+  const std::vector<std::string> lines = LinesOf(metrics);
+  return std::count_if(lines.begin(), lines.end(),
+                       [&](const std::string& line) { return IsLineOf(line, stage); });
+}
+
+// Goes behind the lines that are there: a run that was cut off and resumed has one history. Of the
+// stage itself so many stay as there were when it was begun: one more is of an attempt that was cut
+// off before its record said that it was finished.
+void AppendMetrics(const fs::path& path, const StageOutcome& outcome, int64_t lines_before) {
   Json line = {{"stage", outcome.name}};
   if (outcome.scores) {
     line["mean_iou"] = (*outcome.scores)["mean_iou"];
     line["scores"] = *outcome.scores;
   }
   line["seconds"] = std::round(outcome.seconds * 1000) / 1000;
-  const std::string text = fs::exists(path) ? ReadWholeFile(path) : "";
+  std::string text;
+  int64_t of_stage = 0;
+  for (const std::string& earlier : LinesOf(path))
+    if (!IsLineOf(earlier, outcome.name) || ++of_stage <= lines_before) text += earlier + "\n";
   WriteFileAtomically(path, text + line.dump() + "\n");
 }
 
@@ -243,31 +296,43 @@ void DoWork(const Stage& stage, Record& record, Context& context) {
   stop();
 }
 
+// out: holds the stage's folder from here on.
 StageOutcome DoStage(const Stage& stage, const StageSet& cleaned, const fs::path& metrics,
-                     Context& context) {
-  RefuseForeignFiles(stage);
+                     std::optional<OutFolder>& out, Context& context) {
+  // Before anything is decided by what stands there, or moved away.
+  if (fs::exists(stage.out)) out.emplace(stage.out, context);
+  CheckStageFolder(stage);
   const std::optional<Record> before = ReadRecord(stage);
   const Json recipe = Recipe(stage, before, cleaned);
   const StagePlan plan = PlanAgainst(stage, before, recipe, cleaned);
   if (plan.finished) return FinishedBefore(stage, *before, context);
   context.log().info("{}: {}", stage.name, plan.why);
   context.WorkBegins();
-  if (plan.from_the_start) Discard(stage.out);
-  MakeFolder(stage.out);
-  RemoveAsideFiles(stage.out);
+  if (plan.from_the_start) {
+    Discard(stage.out);
+    out.reset();
+  }
+  if (!out) out.emplace(stage.out, context);
+  RemoveAsideFilesBelow(stage.out);
   Record record;
   record.recipe = recipe;
-  if (!plan.from_the_start) record.seconds = before->seconds;
+  if (!plan.from_the_start) {
+    record.seconds = before->seconds;
+    record.lines_before = before->lines_before;
+  }
+  if (!record.lines_before) record.lines_before = CountLines(metrics, stage.name);
   WriteRecord(stage, record);
   DoWork(stage, record, context);
   StageOutcome outcome;
   outcome.name = stage.name;
   outcome.seconds = record.seconds;
   Score(stage, outcome, context);
-  AppendMetrics(metrics, outcome);
+  AppendMetrics(metrics, outcome, *record.lines_before);
   record.finished = true;
   record.files = FilesMade(stage.out);
   record.scored_with = ScoredWith(stage);
+  // A power cut must not leave a record that says more than the disk holds.
+  FlushFolder(stage.out);
   WriteRecord(stage, record);
   return outcome;
 }
@@ -275,13 +340,14 @@ StageOutcome DoStage(const Stage& stage, const StageSet& cleaned, const fs::path
 }  // namespace
 
 StagePlan PlanStage(const Stage& stage) {
-  RefuseForeignFiles(stage);
+  CheckStageFolder(stage);
   const std::optional<Record> record = ReadRecord(stage);
   return PlanAgainst(stage, record, Recipe(stage, record, {}), {});
 }
 
-void RefuseForeignFiles(const Stage& stage) {
-  if (ReadRecord(stage) || !fs::is_directory(stage.out)) return;
+void CheckStageFolder(const Stage& stage) {
+  if (const auto record = ReadRecord(stage)) return RefuseDamagedCheckpoint(stage, *record);
+  if (!fs::is_directory(stage.out)) return;
   for (const auto& entry : fs::directory_iterator(stage.out))
     if (!IsAside(entry.path()))
       Fail("{}: holds files that no run made; choose another --out or remove it",
@@ -302,9 +368,11 @@ std::vector<StageOutcome> RunStages(const std::vector<Stage>& stages, const fs::
                                     Context& context) {
   std::vector<StageOutcome> outcomes;
   const StageSet cleaned = FindCleaned(stages).stay;
+  // Until the end: stages to come read what those before them made.
+  std::deque<std::optional<OutFolder>> held;
   for (const Stage& stage : stages) {
     context.CheckInterrupted();
-    outcomes.push_back(DoStage(stage, cleaned, metrics, context));
+    outcomes.push_back(DoStage(stage, cleaned, metrics, held.emplace_back(), context));
   }
   return outcomes;
 }
@@ -314,7 +382,7 @@ std::vector<PlannedStage> PlanStages(const std::vector<Stage>& stages) {
   const Cleaned cleaned = FindCleaned(stages);
   StageSet redone;
   for (const Stage& stage : stages) {
-    RefuseForeignFiles(stage);
+    CheckStageFolder(stage);
     const std::optional<Record> record = ReadRecord(stage);
     const StagePlan plan =
         PlanAgainst(stage, record, Recipe(stage, record, cleaned.all), cleaned.stay);
@@ -344,9 +412,11 @@ uintmax_t CleanStages(const std::vector<Stage>& stages) {
     std::optional<Record> record = ReadRecord(stage);
     if (!record || !record->finished) continue;
     std::vector<std::string> gone;
+    // Whether the record names it or not: an attempt that was cut off may have left it.
+    if (stage.is_result && !stage.only_to_go_on.empty()) gone.push_back(stage.only_to_go_on);
     for (const std::string& name : record->files) {
       const bool is_report = name.ends_with(".json") || name.ends_with(".jsonl");
-      if (stage.is_result ? name == stage.only_to_go_on : !is_report) gone.push_back(name);
+      if (!stage.is_result && !is_report) gone.push_back(name);
     }
     // First the record: cut off in between, nobody takes what is left for the whole.
     if (stage.is_result) {

@@ -64,11 +64,12 @@ struct StageOutcome {
   std::optional<nlohmann::ordered_json> scores;
 };
 
-// What a stage would do now. Throws Error as RefuseForeignFiles does.
+// What a stage would do now. Throws Error as CheckStageFolder does.
 StagePlan PlanStage(const Stage& stage);
 
-// Throws Error where the stage's folder holds files that no run made, or its record is damaged.
-void RefuseForeignFiles(const Stage& stage);
+// Throws Error where the stage's folder holds files that no run made, or where its record, or the
+// checkpoint that it says is finished, is damaged.
+void CheckStageFolder(const Stage& stage);
 
 // Whether the stage was done to its end once, of whatever options and inputs.
 bool WasFinished(const Stage& stage);
@@ -80,7 +81,8 @@ bool WasCleaned(const Stage& stage);
 // options nor the contents of its inputs changed. A stage's folder carries stage.json: what it was
 // made of, its files, and that it is finished; scores.json: its scores. A changed stage begins with
 // an empty folder, an interrupted one goes on; whenever it was cut off, the next run can go on. A
-// line for each stage done goes to metrics (JSON lines).
+// line for each stage done goes to metrics (JSON lines). The folders are kept from other processes
+// (core/out_folder.h).
 std::vector<StageOutcome> RunStages(const std::vector<Stage>& stages,
                                     const std::filesystem::path& metrics, Context& context);
 

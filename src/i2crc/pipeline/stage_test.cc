@@ -1,13 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "i2crc/pipeline/stage.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <functional>
+#include <sstream>
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/error.h"
+#include "i2crc/weights/tensor_checksum.h"
+#include "i2crc/weights/tensor_file.h"
+#include "support/folder_holder.h"
 #include "support/test_dirs.h"
 
 namespace fs = std::filesystem;
@@ -166,6 +175,17 @@ TEST_F(StageTest, LeftoversOfAKillDoNotStandInTheWay) {
   EXPECT_EQ(ReadBytes(dir_ / "run/copy/out"), "in");
   EXPECT_FALSE(fs::exists(dir_ / "run/copy/.stage.json.tmp.1.0"));
   EXPECT_FALSE(fs::exists(dir_ / "run/.copy.old"));
+  // Of an attempt that goes on, too.
+  before_copy_ = [this] {
+    fs::create_directories(dir_ / "run/copy/a/b");
+    WriteBytes(dir_ / "run/copy/a/b/.c.png.tmp.1.0", "{");
+    throw Interrupted();
+  };
+  options_["lr"] = 1;
+  EXPECT_THROW(Run(), Interrupted);
+  before_copy_ = nullptr;
+  Run();
+  EXPECT_FALSE(fs::exists(dir_ / "run/copy/a/b/.c.png.tmp.1.0"));
 }
 
 std::string ErrorOf(const std::function<void()>& call) {
@@ -186,6 +206,71 @@ TEST_F(StageTest, RefusesAFolderOfForeignFilesAndADamagedRecord) {
     WriteBytes(dir_ / "run/copy/stage.json", record);
     EXPECT_THAT(ErrorOf([&] { Run(); }), HasSubstr("run/copy/stage.json: damaged")) << record;
   }
+}
+
+TEST_F(StageTest, LeavesAFolderAloneThatAnotherProcessWritesTo) {
+  Run();
+  options_["lr"] = 5;
+  {
+    const testing::FolderHolder holder(dir_ / "run/copy");
+    EXPECT_THAT(ErrorOf([&] { Run(); }), HasSubstr("run/copy: process "));
+    EXPECT_EQ(ReadBytes(dir_ / "run/copy/out"), "in");
+    EXPECT_EQ(copied_, 1);
+  }
+  Run();
+  EXPECT_EQ(copied_, 2);
+}
+
+TEST_F(StageTest, KeepsWhatItMadeFromOthersUntilAllIsDone) {
+  std::string refusal;
+  Stage last = Twice();
+  last.work = [&](Context&) {
+    // As another process would.
+    const int descriptor = open((dir_ / "run/copy/.i2crc.lock").c_str(), O_RDWR);
+    refusal = flock(descriptor, LOCK_EX | LOCK_NB) == 0 ? "" : std::strerror(errno);
+    close(descriptor);
+  };
+  Context context;
+  RunStages({Copy(), last}, dir_ / "run/metrics.jsonl", context);
+  EXPECT_EQ(refusal, "Resource temporarily unavailable");
+  EXPECT_FALSE(fs::exists(dir_ / "run/copy/.i2crc.lock"));
+}
+
+TEST_F(StageTest, RefusesAFinishedStageWhoseCheckpointIsDamaged) {
+  const fs::path checkpoint = dir_ / "run/copy/checkpoint.safetensors";
+  const auto write = [&](bool with_checksum) {
+    TensorMap tensors;
+    tensors.Add("w", Tensor::FromF32({2}, std::vector<float>{1, 2}));
+    if (with_checksum) AddChecksum(tensors);
+    WriteSafetensors(checkpoint, tensors);
+  };
+  before_copy_ = [&] { write(true); };
+  Run();
+  Run();
+  EXPECT_EQ(copied_, 1);
+  const std::string remedy = "; remove it, and the stage copy is done again";
+  std::string bytes = ReadBytes(checkpoint);
+  bytes.back() ^= 1;
+  WriteBytes(checkpoint, bytes);
+  const std::string damaged =
+      checkpoint.string() + ": damaged: its tensors are not those that were written" + remedy;
+  EXPECT_EQ(ErrorOf([&] { Run(); }), damaged);
+  EXPECT_EQ(ErrorOf([&] { PlanStages({Copy()}); }), damaged);
+  EXPECT_EQ(ErrorOf([&] { CheckStageFolder(Copy()); }), damaged);
+  // As a power cut leaves what was never flushed.
+  WriteBytes(checkpoint, "");
+  EXPECT_EQ(ErrorOf([&] { Run(); }), checkpoint.string() + ": empty file" + remedy);
+  // Other options do it over, whatever it is.
+  options_["lr"] = 3;
+  Run();
+  EXPECT_EQ(copied_, 2);
+  fs::remove(checkpoint);
+  Run();
+  EXPECT_EQ(copied_, 3);
+  // One of before there were checksums.
+  write(false);
+  Run();
+  EXPECT_EQ(copied_, 3);
 }
 
 TEST_F(StageTest, ThePlanSaysWhatFollowsFromAChange) {
@@ -229,6 +314,49 @@ TEST_F(StageTest, WhatIsCleanedIsMissedOnlyWhereItIsNeeded) {
   WriteBytes(input_, "new");
   Run();
   EXPECT_EQ(ReadBytes(dir_ / "run/twice/out"), "newnew");
+}
+
+// Cut off where the line stands and the record does not say yet that the stage is finished.
+TEST_F(StageTest, AnAttemptThatWasCutOffBehindItsLineLeavesNoSecondOne) {
+  const auto names = [this] {
+    std::string text;
+    std::istringstream lines(ReadBytes(dir_ / "run/metrics.jsonl"));
+    for (std::string line; std::getline(lines, line);)
+      text += nlohmann::json::parse(line)["stage"].get<std::string>() + " ";
+    return text;
+  };
+  const auto cut = [this] {
+    const fs::path path = dir_ / "run/copy/stage.json";
+    auto record = nlohmann::ordered_json::parse(ReadBytes(path));
+    record["finished"] = false;
+    WriteBytes(path, record.dump());
+  };
+  Run();
+  EXPECT_EQ(names(), "copy twice ");
+  cut();
+  Run();
+  EXPECT_EQ(names(), "twice copy ");
+  // Done over it is another line of the same history.
+  options_["lr"] = 1;
+  Run();
+  EXPECT_EQ(names(), "twice copy copy ");
+  cut();
+  Run();
+  EXPECT_EQ(names(), "twice copy copy ");
+  EXPECT_EQ(copied_, 4);
+  EXPECT_EQ(doubled_, 1);
+}
+
+TEST_F(StageTest, CleaningThatWasCutOffIsDoneByTheNext) {
+  Stage result = Copy();
+  result.is_result = true;
+  result.only_to_go_on = "state";
+  before_copy_ = [this] { WriteBytes(dir_ / "run/copy/state", "half"); };
+  Run();
+  CleanStages({result});
+  WriteBytes(dir_ / "run/copy/state", "half");
+  EXPECT_EQ(CleanStages({result}), 4);
+  EXPECT_FALSE(fs::exists(dir_ / "run/copy/state"));
 }
 
 TEST_F(StageTest, OfAResultOnlyWhatWentOnWithItIsCleaned) {

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "i2crc/core/atomic_file.h"
 #include "i2crc/core/checksum.h"
+#include "i2crc/core/out_folder.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/image/resize.h"
@@ -307,9 +307,9 @@ TrainingResult RunTrainSeg(const TrainSegOptions& options, Context& context) {
   if (TrainingIsFinished(options.out, training.loop.identity))
     context.log().info("train-seg: {} holds this training, finished", options.out.string());
 
+  const OutFolder out(options.out, context);
   context.WorkBegins();
   suspicions.Warn(context);
-  MakeFolder(options.out);
   const SegmentationTask task(options, images);
   Sgd sgd(network.Parameters(),
           {.momentum = options.momentum, .nesterov = false, .weight_decay = options.weight_decay},

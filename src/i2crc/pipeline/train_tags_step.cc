@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "i2crc/core/atomic_file.h"
+#include "i2crc/core/out_folder.h"
 #include "i2crc/data/augment.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
@@ -133,8 +134,8 @@ TrainTagsResult RunTrainTags(const TrainTagsOptions& options, Context& context) 
   Network& network = *training.network;
   network.Eval();
 
+  const OutFolder out(options.out, context);
   context.WorkBegins();
-  MakeFolder(options.out);
   const torch::NoGradGuard no_grad;
   const at::Tensor features =
       FeaturesOf(images, network, training.info.normalisation, options, context);

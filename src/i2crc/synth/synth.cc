@@ -9,6 +9,7 @@
 #include <string>
 
 #include "i2crc/core/atomic_file.h"
+#include "i2crc/core/out_folder.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/image/palette.h"
 #include "i2crc/synth/scene.h"
@@ -151,6 +152,7 @@ SynthResult WriteSynth(const SynthOptions& options, int threads, Context& contex
   CheckWritable(options.out, "--out " + options.out.string());
   for (const Folder& folder : {kPhotographs, kMasks, kSaliency}) CheckFolder(options, folder);
 
+  const OutFolder out(options.out, context);
   context.WorkBegins();
   for (const Folder& folder : {kPhotographs, kMasks, kSaliency})
     MakeFolder(options.out / folder.name);

@@ -42,6 +42,8 @@ MetricsLog::MetricsLog(const std::filesystem::path& path, int64_t last_step) : p
 
 MetricsLog::~MetricsLog() { close(descriptor_); }
 
+void MetricsLog::Flush() { FlushFile(descriptor_, path_); }
+
 void MetricsLog::Write(const nlohmann::ordered_json& line) {
   const std::string text = line.dump() + "\n";
   for (size_t done = 0; done < text.size();) {

@@ -20,6 +20,8 @@ class MetricsLog {
 
   // The whole line or, with an Error, nothing of it.
   void Write(const nlohmann::ordered_json& line);
+  // What was written is safe from a power cut.
+  void Flush();
 
  private:
   std::filesystem::path path_;

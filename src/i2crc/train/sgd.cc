@@ -3,6 +3,11 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cstdint>
+
 #include "i2crc/core/error.h"
 #include "i2crc/train/named_state.h"
 
@@ -37,6 +42,21 @@ void UpdateAnywhere(at::Tensor& parameter, const at::Tensor& gradient, at::Tenso
   parameter.sub_(update.nesterov ? decayed.add(momentum, update.momentum) : momentum, update.rate);
 }
 
+// A float is finite unless its exponent is all ones. On the bits the loop runs through memory as
+// fast as it can be read.
+bool IsFiniteOnCpu(const at::Tensor& tensor) {
+  constexpr uint32_t kExponent = 0x7f800000;
+  const float* values = tensor.data_ptr<float>();
+  std::atomic<bool> finite{true};
+  at::parallel_for(0, tensor.numel(), 1 << 15, [&](int64_t begin, int64_t end) {
+    bool found = false;
+    for (int64_t i = begin; i < end; ++i)
+      found |= (std::bit_cast<uint32_t>(values[i]) & kExponent) == kExponent;
+    if (found) finite = false;
+  });
+  return finite;
+}
+
 }  // namespace
 
 Sgd::Sgd(std::vector<NamedParameter> parameters, const SgdOptions& options,
@@ -52,6 +72,16 @@ Sgd::Sgd(std::vector<NamedParameter> parameters, const SgdOptions& options,
 
 void Sgd::ZeroGradients() {
   for (Slot& slot : slots_) slot.parameter.value.mutable_grad().reset();
+}
+
+bool Sgd::GradientsAreFinite() const {
+  return std::all_of(slots_.begin(), slots_.end(), [](const Slot& slot) {
+    const at::Tensor& gradient = slot.parameter.value.grad();
+    if (!gradient.defined()) return true;
+    if (gradient.is_cuda() || !gradient.is_non_overlapping_and_dense())
+      return gradient.isfinite().all().item<bool>();
+    return IsFiniteOnCpu(gradient);
+  });
 }
 
 void Sgd::Step(double rate) {

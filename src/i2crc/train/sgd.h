@@ -28,6 +28,8 @@ class Sgd {
       const std::function<double(const NamedParameter&)>& rate_factor);
 
   void ZeroGradients();
+  // No infinity and no NaN among them.
+  bool GradientsAreFinite() const;
   void Step(double rate);
 
   // The momenta, named like their parameters.

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include <limits>
+
 namespace i2crc {
 namespace {
 
@@ -47,6 +49,31 @@ TEST_P(SgdAgainstTorch, TenStepsGiveTheSameParameters) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Both, SgdAgainstTorch, ::testing::Bool());
+
+TEST(Sgd, FindsAGradientThatIsNotFiniteWhereverItStands) {
+  at::Tensor plain = torch::ones({70000}).set_requires_grad(true);
+  at::Tensor without = torch::ones({3}).set_requires_grad(true);
+  at::Tensor expanded = torch::ones({4}).set_requires_grad(true);
+  const Sgd sgd({{"plain", plain, false, false},
+                 {"without", without, false, false},
+                 {"expanded", expanded, false, false}},
+                {}, [](const NamedParameter&) { return 1.0; });
+  plain.mutable_grad() = torch::full({70000}, -std::numeric_limits<float>::max());
+  expanded.mutable_grad() = torch::full({1}, 1e-45).expand({4});
+  EXPECT_TRUE(sgd.GradientsAreFinite());
+  for (const float bad :
+       {std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(),
+        std::numeric_limits<float>::quiet_NaN()}) {
+    for (const int64_t at : {0, 40000, 69999}) {
+      plain.mutable_grad() = torch::zeros({70000}).index_fill(0, torch::tensor({at}), bad);
+      EXPECT_FALSE(sgd.GradientsAreFinite()) << bad << " at " << at;
+    }
+    plain.mutable_grad() = torch::zeros({70000});
+    expanded.mutable_grad() = torch::full({1}, bad).expand({4});
+    EXPECT_FALSE(sgd.GradientsAreFinite());
+    expanded.mutable_grad() = torch::zeros({4});
+  }
+}
 
 TEST(Sgd, StateGoesRoundAndMissingMomentaAreNamed) {
   at::Tensor p = torch::ones({3}).set_requires_grad(true);

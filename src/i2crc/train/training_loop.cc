@@ -14,6 +14,7 @@
 #include "i2crc/threads/pipeline.h"
 #include "i2crc/train/metrics_log.h"
 #include "i2crc/train/weight_average.h"
+#include "i2crc/weights/tensor_checksum.h"
 #include "i2crc/weights/tensor_file.h"
 
 namespace fs = std::filesystem;
@@ -26,6 +27,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr const char* kStepKey = "i2crc.step";
 constexpr const char* kIdentityKey = "i2crc.training";
+constexpr const char* kBadStepsKey = "i2crc.bad-steps";
+constexpr const char* kBadInARowKey = "i2crc.bad-steps-in-a-row";
 constexpr const char* kNetworkPrefix = "network/";
 constexpr const char* kMomentumPrefix = "momentum/";
 constexpr const char* kAveragePrefix = "average/";
@@ -58,7 +61,14 @@ void AddAll(TensorMap& state, const std::string& prefix, TensorMap part) {
   for (auto& [name, tensor] : part.items()) state.Add(prefix + name, std::move(tensor));
 }
 
-// What a training is made of besides its step.
+// How far a training is.
+struct Position {
+  int64_t step = 0;
+  int64_t bad_steps = 0;  // passed over, because they were not finite
+  int64_t bad_in_a_row = 0;
+};
+
+// What a training is made of besides.
 struct TrainedParts {
   Network& network;
   Sgd& sgd;
@@ -66,21 +76,40 @@ struct TrainedParts {
 };
 
 void SaveTrainingState(const TrainingLoopOptions& options, const TrainedParts& parts,
-                       int64_t step) {
+                       const Position& at) {
   TensorMap state;
   AddAll(state, kNetworkPrefix, SaveState(parts.network));
   AddAll(state, kMomentumPrefix, parts.sgd.State());
   if (parts.average) AddAll(state, kAveragePrefix, parts.average->State());
-  state.metadata[kStepKey] = std::to_string(step);
+  state.metadata[kStepKey] = std::to_string(at.step);
+  // Where there are none, as in states of before they were counted.
+  if (at.bad_steps > 0) state.metadata[kBadStepsKey] = std::to_string(at.bad_steps);
+  if (at.bad_in_a_row > 0) state.metadata[kBadInARowKey] = std::to_string(at.bad_in_a_row);
   state.metadata[kIdentityKey] = options.identity.dump();
+  AddChecksum(state);
   WriteSafetensors(StatePath(options.out), state);
 }
 
-// The step to go on from; 0 where there is nothing yet.
-int64_t LoadTrainingState(const TrainingLoopOptions& options, const TrainedParts& parts) {
+TensorMap ReadTrainingState(const fs::path& path) {
+  return ReadCheckedTensorFile(path, "remove it to train from the start");
+}
+
+Position PositionOf(const TensorMap& state, const fs::path& path) {
+  const auto number = [&](const char* key) -> int64_t {
+    return state.metadata.contains(key) ? std::stoll(state.metadata.at(key)) : 0;
+  };
+  try {
+    return {std::stoll(state.metadata.at(kStepKey)), number(kBadStepsKey), number(kBadInARowKey)};
+  } catch (const std::logic_error&) {
+    Fail("{}: its step is damaged", path.string());
+  }
+}
+
+// Where to go on from: the start where there is nothing yet.
+Position LoadTrainingState(const TrainingLoopOptions& options, const TrainedParts& parts) {
   const fs::path path = StatePath(options.out);
-  if (!fs::exists(path)) return 0;
-  const TensorMap state = ReadTensorFile(path);
+  if (!fs::exists(path)) return {};
+  const TensorMap state = ReadTrainingState(path);
   RefuseOther(path, state, options.identity);
   TensorMap weights;
   for (const auto& [name, tensor] : state.items())
@@ -89,11 +118,12 @@ int64_t LoadTrainingState(const TrainingLoopOptions& options, const TrainedParts
   LoadState(parts.network, weights, path.string());
   parts.sgd.LoadState(state, kMomentumPrefix, path.string());
   if (parts.average) parts.average->LoadState(state, kAveragePrefix, path.string());
-  try {
-    return std::stoll(state.metadata.at(kStepKey));
-  } catch (const std::logic_error&) {
-    Fail("{}: its step is damaged", path.string());
-  }
+  return PositionOf(state, path);
+}
+
+bool IsStatistic(const std::string& name) {
+  return name.ends_with("running_mean") || name.ends_with("running_var") ||
+         name.ends_with("num_batches_tracked");
 }
 
 // [N, H, W, 3] images side by side are a channels-last [N, 3, H, W].
@@ -120,13 +150,15 @@ class Trainer {
         options_(options),
         context_(context),
         average_(MakeAverage(network, options.average)),
-        first_step_(LoadTrainingState(options, {network_, sgd_, average_})),
+        at_(LoadTrainingState(options, {network_, sgd_, average_})),
+        first_step_(at_.step),
         metrics_(options.out / "metrics.jsonl", first_step_) {}
 
   TrainingResult Run() {
     TrainingResult result;
     result.steps = task_.steps();
     result.resumed_at = first_step_;
+    result.bad_steps = at_.bad_steps;
     if (first_step_ > 0 && first_step_ < task_.steps())
       context_.log().info("{}: going on from step {}", options_.title, first_step_);
     if (first_step_ == task_.steps() && fs::exists(CheckpointPath(options_.out))) return result;
@@ -148,25 +180,26 @@ class Trainer {
     const int64_t tail_begin = task_.steps() - std::max<int64_t>(1, task_.steps() / 10);
     for (int64_t step = first_step_; step < task_.steps(); ++step) {
       if (Context::InterruptRequested()) {
-        Save(step);
+        Save();
         throw Interrupted();
       }
       const LossReport report = StepInMemory(step, samples);
       progress->Note(fmt::format("loss {:.4f}", report.total));
       progress->Advance();
-      if (step >= tail_begin) tail_sum += report.total, ++tail;
-      const int64_t done = step + 1;
-      if (options_.checkpoint_every > 0 && done % options_.checkpoint_every == 0 &&
-          done < task_.steps())
-        Save(done);
+      at_.step = step + 1;
+      if (step >= tail_begin && at_.bad_in_a_row == 0) tail_sum += report.total, ++tail;
+      if (options_.checkpoint_every > 0 && at_.step % options_.checkpoint_every == 0 &&
+          at_.step < task_.steps())
+        Save();
     }
     RequireFiniteWeights();
-    Save(task_.steps());
+    Save();
     if (average_) average_->Apply();
     WriteSafetensors(CheckpointPath(options_.out), MakeCheckpoint(network_, info_));
+    result.bad_steps = at_.bad_steps;
     result.seconds = Seconds(Clock::now() - begun);
     result.waited = samples.waited().count();
-    result.last_loss = tail > 0 ? tail_sum / static_cast<double>(tail) : 0;
+    result.last_loss = tail_sum / static_cast<double>(tail);  // NaN of nothing
     return result;
   }
 
@@ -176,7 +209,11 @@ class Trainer {
     return std::optional<WeightAverage>(std::in_place, network, decay);
   }
 
-  void Save(int64_t step) { SaveTrainingState(options_, {network_, sgd_, average_}, step); }
+  // First the lines: who goes on from the state keeps those up to its step.
+  void Save() {
+    metrics_.Flush();
+    SaveTrainingState(options_, {network_, sgd_, average_}, at_);
+  }
 
   // The last update has no later loss that would show what it did.
   void RequireFiniteWeights() {
@@ -199,6 +236,7 @@ class Trainer {
   LossReport Step(int64_t step, Prefetcher<Sample>& samples) {
     const auto begun = Clock::now();
     sgd_.ZeroGradients();
+    const std::vector<at::Tensor> statistics = CopyOfStatistics();
     LossReport sum;
     for (int64_t a = 0; a < task_.accumulate(); ++a) {
       const int64_t index = step * task_.accumulate() + a;
@@ -210,15 +248,45 @@ class Trainer {
       const at::Tensor images = Stack(batch).to(options_.device);
       Add(sum, task_.Backward(network_, images, batch, 1.0 / task_.accumulate()));
     }
-    if (!std::isfinite(sum.total))
-      // Without the sign that a NaN may have.
-      Fail("{}: the loss is {} at step {}; lower the learning rate (--lr)", options_.title,
-           std::abs(sum.total), step + 1);
     const double rate = task_.Rate(step);
-    sgd_.Step(rate);
-    if (average_) average_->Update(step);
+    if (const std::string fault = FaultOf(sum); !fault.empty()) {
+      PassOver(step, fault, statistics);
+    } else {
+      at_.bad_in_a_row = 0;
+      sgd_.Step(rate);
+      if (average_) average_->Update(step);
+    }
     WriteMetrics(step, sum, rate, Seconds(Clock::now() - begun));
     return sum;
+  }
+
+  // What is not finite, or "".
+  std::string FaultOf(const LossReport& report) const {
+    // Without the sign that a NaN may have.
+    if (!std::isfinite(report.total)) return fmt::format("the loss is {}", std::abs(report.total));
+    return sgd_.GradientsAreFinite() ? "" : "the gradient is not finite";
+  }
+
+  // Batch norm's, which a forward pass moves; only where a step may be passed over.
+  std::vector<at::Tensor> CopyOfStatistics() {
+    std::vector<at::Tensor> copies;
+    if (options_.max_bad_steps == 0) return copies;
+    for (const auto& [name, tensor] : network_.State())
+      if (IsStatistic(name)) copies.push_back(tensor.clone());
+    return copies;
+  }
+
+  // Leaves everything as it was before the step, whose passes moved the statistics alone.
+  void PassOver(int64_t step, const std::string& fault, const std::vector<at::Tensor>& statistics) {
+    if (at_.bad_in_a_row >= options_.max_bad_steps)
+      Fail("{}: {} at step {}; lower the learning rate (--lr)", options_.title, fault, step + 1);
+    ++at_.bad_steps;
+    ++at_.bad_in_a_row;
+    context_.log().warn("{}: {} at step {}, which is passed over", options_.title, fault, step + 1);
+    const torch::NoGradGuard no_grad;
+    auto copy = statistics.begin();
+    for (auto& [name, tensor] : network_.State())
+      if (IsStatistic(name)) tensor.copy_(*copy++);
   }
 
   // The mean over the accumulated batches.
@@ -235,6 +303,7 @@ class Trainer {
     Json line = {{"step", step + 1}, {"epoch", task_.Epoch(step)}, {"loss", report.total}};
     for (const auto& [name, value] : report.parts) line[name] = value;
     line["rate"] = rate;
+    if (at_.bad_in_a_row > 0) line["bad_steps"] = at_.bad_steps;
     line["seconds"] = std::round(seconds * 1e4) / 1e4;
     metrics_.Write(line);
   }
@@ -246,6 +315,7 @@ class Trainer {
   const TrainingLoopOptions& options_;
   Context& context_;
   std::optional<WeightAverage> average_;
+  Position at_;
   int64_t first_step_;
   MetricsLog metrics_;
 };
@@ -255,15 +325,17 @@ class Trainer {
 TrainingResult RunTraining(Network& network, Sgd& sgd, const TrainingTask& task,
                            const CheckpointInfo& info, const TrainingLoopOptions& options,
                            Context& context) {
-  RemoveAsideFiles(options.out);
   return Trainer(network, sgd, task, info, options, context).Run();
 }
 
 bool TrainingIsFinished(const fs::path& out, const Json& identity) {
   const fs::path path = StatePath(out);
   if (!fs::exists(path)) return false;
-  RefuseOther(path, ReadTensorHeaders(path), identity);
-  return fs::exists(CheckpointPath(out));
+  RefuseOther(path, ReadTrainingState(path), identity);
+  const fs::path checkpoint = CheckpointPath(out);
+  if (!fs::exists(checkpoint)) return false;
+  ReadCheckedTensorFile(checkpoint, "remove it, and the same command writes it again");
+  return true;
 }
 
 }  // namespace i2crc

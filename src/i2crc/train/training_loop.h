@@ -58,6 +58,8 @@ struct TrainingLoopOptions {
   int loader_threads = 2;
   int64_t checkpoint_every = 500;  // optimiser steps; 0: at the end and when interrupted only
   std::string device = "cpu";
+  // Steps in a row to pass over because their loss or gradient is not finite; one more stops.
+  int64_t max_bad_steps = 0;
   // Decay of the average of the weights that becomes the trained network; 0: the last weights do.
   double average = 0;
   // What decides the result besides the code; a training with another one is not continued.
@@ -67,6 +69,7 @@ struct TrainingLoopOptions {
 struct TrainingResult {
   int64_t steps = 0;
   int64_t resumed_at = 0;  // step
+  int64_t bad_steps = 0;   // of them, passed over; of all calls
   double seconds = 0;      // of this call
   double waited = 0;       // of them, waiting for loader threads
   double last_loss = 0;    // mean over the last tenth of the steps of this call
@@ -78,16 +81,19 @@ inline constexpr const char* kTrainingState = "training-state.safetensors";
 // state, and leaves
 //   OUT/checkpoint.safetensors       the trained network (nn/checkpoint.h)
 //   OUT/training-state.safetensors   network, momenta, average and step, to go on from
-//   OUT/metrics.jsonl                a line a step: step, epoch, losses, rate, seconds
+//   OUT/metrics.jsonl                a line a step: step, epoch, losses, rate, seconds; of a step
+//                                    that was passed over bad_steps, how many there were until now
 // A run that is interrupted by a signal first saves its state and then throws Interrupted. Whatever
-// the moment it was cut off, the resumed run gives the bytes of one that was not. Throws Error
-// where a loss is not finite (naming the step), and where OUT holds a training of another identity.
+// the moment it was cut off, the resumed run gives the bytes of one that was not. A step whose loss
+// or gradient is not finite leaves the network and the momenta as they are. Throws Error where more
+// of them than allowed follow each other (naming the step), and where OUT holds a training of
+// another identity.
 TrainingResult RunTraining(Network& network, Sgd& sgd, const TrainingTask& task,
                            const CheckpointInfo& info, const TrainingLoopOptions& options,
                            Context& context);
 
 // Whether OUT holds a finished training of that identity. Throws Error where it holds one of
-// another.
+// another, or where its checkpoint or its state is damaged.
 bool TrainingIsFinished(const std::filesystem::path& out, const nlohmann::ordered_json& identity);
 
 }  // namespace i2crc

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <limits>
 #include <new>
+#include <set>
+#include <sstream>
 
 #include "i2crc/core/random.h"
 #include "i2crc/losses/segmentation_loss.h"
@@ -81,6 +83,37 @@ class EndlessTask : public RandomTask {
   bool in_libtorch_;
 };
 
+// Some of whose steps, counted from 0, are not finite: because of their images, which batch norm
+// sees, or in a gradient alone.
+class FaultyTask : public RandomTask {
+ public:
+  explicit FaultyTask(std::set<int64_t> bad_images, std::set<int64_t> bad_gradients = {},
+                      int64_t stop_at = -1)
+      : RandomTask(stop_at),
+        bad_images_(std::move(bad_images)),
+        bad_gradients_(std::move(bad_gradients)) {}
+  Sample MakeSample(int64_t sample) const override {
+    Sample made = RandomTask::MakeSample(sample);
+    made.tags = {static_cast<int>(sample)};
+    if (bad_images_.contains(StepOf(made)))
+      made.image.values()[0] = std::numeric_limits<float>::quiet_NaN();
+    return made;
+  }
+  LossReport Backward(Network& network, const at::Tensor& images, const std::vector<Sample>& batch,
+                      double share) const override {
+    const LossReport report = RandomTask::Backward(network, images, batch, share);
+    if (bad_gradients_.contains(StepOf(batch.front())))
+      network.Parameters().back().value.mutable_grad().fill_(
+          std::numeric_limits<float>::infinity());
+    return report;
+  }
+
+ private:
+  int64_t StepOf(const Sample& sample) const { return sample.tags[0] / (2 * accumulate()); }
+
+  std::set<int64_t> bad_images_, bad_gradients_;
+};
+
 class TrainingLoop : public ::testing::Test {
  protected:
   void SetUp() override { at::set_num_threads(1); }
@@ -89,7 +122,7 @@ class TrainingLoop : public ::testing::Test {
   void Train(const std::filesystem::path& out, const TrainingTask& task, int loader_threads,
              int64_t checkpoint_every = 3, const std::string& identity = "a", double average = 0) {
     CheckpointInfo info;
-    info.spec = {.arch = "largefov-vgg16", .outputs = kLabels, .width = 0.0625};
+    info.spec = {.arch = arch_, .outputs = kLabels, .width = 0.0625};
     info.classes = ClassNames({"cat", "dog"});
     auto network = MakeNetwork(info.spec, 5);
     network->Train();
@@ -101,6 +134,7 @@ class TrainingLoop : public ::testing::Test {
     options.checkpoint_every = checkpoint_every;
     options.identity = {{"identity", identity}};
     options.average = average;
+    options.max_bad_steps = max_bad_steps_;
     std::filesystem::create_directories(out);
     Context context;
     RunTraining(*network, sgd, task, info, options, context);
@@ -124,7 +158,28 @@ class TrainingLoop : public ::testing::Test {
     EXPECT_EQ(Metrics(a), Metrics(b));
   }
 
+  // The state after so many steps.
+  TensorMap StateAfter(int64_t steps, const std::set<int64_t>& bad_images,
+                       const std::set<int64_t>& bad_gradients) {
+    const auto out = dir_ / fmt::format("state-{}", ++states_);
+    EXPECT_THROW(Train(out, FaultyTask(bad_images, bad_gradients, 2 * steps - 1), 0), Interrupted);
+    Context::ClearInterrupt();
+    return ReadTensorFile(out / "training-state.safetensors");
+  }
+  // "trained", or why not.
+  std::string Outcome(const std::string& out, const TrainingTask& task) {
+    try {
+      Train(dir_ / out, task, 2);
+      return "trained";
+    } catch (const Error& error) {
+      return error.what();
+    }
+  }
+
   testing::TempDir dir_;
+  std::string arch_ = "largefov-vgg16";
+  int64_t max_bad_steps_ = 0;
+  int states_ = 0;
 };
 
 TEST_F(TrainingLoop, LoaderThreadsChangeNothing) {
@@ -231,6 +286,68 @@ TEST_F(TrainingLoop, WorksWithTheThreadsThatCanBeStarted) {
   const testing::FewThreads few(0);
   Train(dir_ / "none", RandomTask(), 8);
   ExpectSame(dir_ / "few", dir_ / "none");
+}
+
+TEST_F(TrainingLoop, AStepThatIsNotFiniteStopsBeforeItChangesAnything) {
+  EXPECT_EQ(Outcome("loss", FaultyTask({2})),
+            "test: the loss is nan at step 3; lower the learning rate (--lr)");
+  EXPECT_EQ(Outcome("gradient", FaultyTask({}, {2})),
+            "test: the gradient is not finite at step 3; lower the learning rate (--lr)");
+}
+
+TEST_F(TrainingLoop, AStepThatIsPassedOverChangesNothing) {
+  max_bad_steps_ = 1;
+  arch_ = "deeplab-resnet18";  // for batch norm's statistics
+  const std::set<int64_t> none, third = {2};
+  for (const auto& [images, gradients] : {std::pair{third, none}, {none, third}}) {
+    const TensorMap before = StateAfter(2, images, gradients);
+    const TensorMap after = StateAfter(3, images, gradients);
+    EXPECT_EQ(before.metadata.at("i2crc.step"), "2");
+    EXPECT_EQ(after.metadata.at("i2crc.step"), "3");
+    ASSERT_EQ(before.size(), after.size());
+    for (const auto& [name, tensor] : before.items())
+      EXPECT_TRUE(tensor.bytes == after.Find(name)->bytes) << name;
+    // The next one counts again.
+    const TensorMap next = StateAfter(4, images, gradients);
+    size_t changed = 0;
+    for (const auto& [name, tensor] : after.items())
+      if (tensor.bytes != next.Find(name)->bytes) ++changed;
+    EXPECT_GT(changed, after.size() / 2);
+  }
+}
+
+TEST_F(TrainingLoop, StepsPassedOverAreCountedAndTooManyInARowStop) {
+  max_bad_steps_ = 2;
+  EXPECT_EQ(Outcome("apart", FaultyTask({1, 5}, {2})), "trained");
+  std::istringstream lines(testing::ReadBytes(dir_ / "apart/metrics.jsonl"));
+  std::string counted;
+  for (std::string line; std::getline(lines, line);) {
+    const auto json = nlohmann::ordered_json::parse(line);
+    counted += fmt::format("{}{} ", json["step"].dump(),
+                           json.contains("bad_steps") ? ":" + json["bad_steps"].dump() : "");
+    EXPECT_EQ(json["loss"].is_null(), json["step"] == 2 || json["step"] == 6) << line;
+  }
+  EXPECT_EQ(counted, "1 2:1 3:2 4 5 6:3 7 ");
+  EXPECT_EQ(Outcome("row", FaultyTask({1, 2}, {3})),
+            "test: the gradient is not finite at step 4; lower the learning rate (--lr)");
+}
+
+TEST_F(TrainingLoop, StepsPassedOverAreCountedOnWhereATrainingGoesOn) {
+  max_bad_steps_ = 3;
+  Train(dir_ / "whole", FaultyTask({2, 3, 4}), 2);
+  for (const int64_t steps : {3, 4, 5}) {
+    const std::string out = fmt::format("cut{}", steps);
+    EXPECT_THROW(Train(dir_ / out, FaultyTask({2, 3, 4}, {}, 2 * steps - 1), 2), Interrupted);
+    Context::ClearInterrupt();
+    std::filesystem::copy(dir_ / out, dir_ / (out + "-strict"));
+    max_bad_steps_ = 2;
+    EXPECT_EQ(
+        Outcome(out + "-strict", FaultyTask({2, 3, 4})),
+        steps < 5 ? "test: the loss is nan at step 5; lower the learning rate (--lr)" : "trained");
+    max_bad_steps_ = 3;
+    EXPECT_EQ(Outcome(out, FaultyTask({2, 3, 4})), "trained");
+    ExpectSame(dir_ / "whole", dir_ / out);
+  }
 }
 
 TEST_F(TrainingLoop, ATrainingWithOtherSettingsIsRefused) {

@@ -275,11 +275,11 @@ std::string HeaderText(const TensorMap& tensors, const std::string& file) {
 
 }  // namespace
 
-void WriteSafetensors(const std::filesystem::path& path, const TensorMap& tensors) {
+void WriteSafetensors(const std::filesystem::path& path, const TensorMap& tensors, Flush flush) {
   const std::string header =
       WithMemoryFor(path.native(), [&] { return HeaderText(tensors, path.string()); });
   const auto length = static_cast<uint64_t>(header.size());
-  AtomicFile file(path);
+  AtomicFile file(path, flush);
   file.Write(std::as_bytes(std::span(&length, 1)));
   file.Write(header);
   for (const auto& [name, tensor] : tensors.items()) file.Write(tensor.bytes);

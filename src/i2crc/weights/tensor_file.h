@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "i2crc/core/atomic_file.h"
 #include "i2crc/weights/tensor.h"
 
 namespace i2crc {
@@ -35,6 +36,7 @@ TensorMap ParseTorchLegacy(std::span<const uint8_t> bytes, const std::string& na
 
 // Deterministic: the bytes depend on names, order, values and metadata alone; data aligned to 8
 // bytes. Whole or not at all.
-void WriteSafetensors(const std::filesystem::path& path, const TensorMap& tensors);
+void WriteSafetensors(const std::filesystem::path& path, const TensorMap& tensors,
+                      Flush flush = Flush::kNow);
 
 }  // namespace i2crc
