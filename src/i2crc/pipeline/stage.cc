@@ -12,6 +12,7 @@
 #include "i2crc/core/checksum.h"
 #include "i2crc/core/error.h"
 #include "i2crc/core/out_folder.h"
+#include "i2crc/pipeline/stage_record.h"
 #include "i2crc/weights/tensor_checksum.h"
 
 namespace fs = std::filesystem;
@@ -21,8 +22,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kRecord = "stage.json";
-constexpr const char* kScores = "scores.json";
 constexpr const char* kCheckpoint = "checkpoint.safetensors";
 
 std::string ChecksumOfFiles(const StageInput& input) {
@@ -35,23 +34,11 @@ std::string ChecksumOfFiles(const StageInput& input) {
   return Checksum(text);
 }
 
-// What stage.json says.
-struct Record {
-  Json recipe;
-  bool finished = false;
-  bool cleaned = false;  // its files were removed afterwards
-  double seconds = 0;
-  std::vector<std::string> files;  // where finished: what the stage made
-  std::string scored_with;
-  // Lines that the run's metrics had of this stage when it was begun; none in older records.
-  std::optional<int64_t> lines_before;
-};
-
 using StageSet = std::set<std::string>;
 
 // What the stage is made of: options and the contents of its inputs. What a cleaned stage had made
 // is known from the record of the stage that read it.
-Json Recipe(const Stage& stage, const std::optional<Record>& before, const StageSet& cleaned) {
+Json Recipe(const Stage& stage, const std::optional<StageRecord>& before, const StageSet& cleaned) {
   Json known, checksums = Json::object();
   if (before && before->recipe.is_object()) known = before->recipe.value("inputs", Json());
   for (const StageInput& input : stage.inputs())
@@ -73,56 +60,14 @@ std::string ScoredWith(const Stage& stage) {
 // Files that begin with a dot are those of a write that was cut off.
 bool IsAside(const fs::path& file) { return file.filename().string().starts_with("."); }
 
-// Everything in the stage's folder but what the driver itself writes there.
-std::vector<std::string> FilesMade(const fs::path& folder) {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    const std::string name = entry.path().lexically_relative(folder).string();
-    if (entry.is_regular_file() && name != kRecord && name != kScores && !IsAside(entry.path()))
-      names.push_back(name);
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-std::optional<Record> ReadRecord(const Stage& stage) {
-  const fs::path path = stage.out / kRecord;
-  if (!fs::exists(path)) return std::nullopt;
-  try {
-    const Json json = Json::parse(ReadWholeFile(path));
-    Record record;
-    record.recipe = json.at("recipe");
-    record.finished = json.at("finished");
-    record.cleaned = json.value("cleaned", false);
-    record.seconds = json.at("seconds");
-    record.files = json.at("files").get<std::vector<std::string>>();
-    record.scored_with = json.at("scored_with");
-    if (json.contains("lines_before")) record.lines_before = json.at("lines_before");
-    return record;
-  } catch (const Json::exception&) {
-    Fail("{}: damaged, or of another version; remove the folder to do the stage again",
-         path.string());
-  }
-}
-
-void WriteRecord(const Stage& stage, const Record& record) {
-  Json json = {
-      {"recipe", record.recipe},           {"finished", record.finished},
-      {"cleaned", record.cleaned},         {"seconds", std::round(record.seconds * 1000) / 1000},
-      {"scored_with", record.scored_with}, {"files", record.files}};
-  if (record.lines_before) json["lines_before"] = *record.lines_before;
-  WriteFileAtomically(stage.out / kRecord, json.dump(1) + "\n");
-}
-
 // A finished training is its checkpoint, on which all that follows counts. One that will be done
 // over is not looked at.
-void RefuseDamagedCheckpoint(const Stage& stage, const Record& record) {
+void RefuseDamagedCheckpoint(const Stage& stage, const StageRecord& record) {
   const bool is_of_these_options =
       record.recipe.is_object() && record.recipe.value("options", Json()) == stage.options;
   if (!record.finished || record.cleaned || !is_of_these_options) return;
   const fs::path checkpoint = stage.out / kCheckpoint;
-  const auto& files = record.files;
-  if (std::find(files.begin(), files.end(), kCheckpoint) != files.end() && fs::exists(checkpoint))
+  if (record.Has(kCheckpoint) && fs::exists(checkpoint))
     ReadCheckedTensorFile(checkpoint,
                           fmt::format("remove it, and the stage {} is done again", stage.name));
 }
@@ -145,16 +90,19 @@ std::string Difference(const Json& before, const Json& now) {
 }
 
 // cleaned: the stages that may stay so.
-StagePlan PlanAgainst(const Stage& stage, const std::optional<Record>& record, const Json& recipe,
-                      const StageSet& cleaned) {
+StagePlan PlanAgainst(const Stage& stage, const std::optional<StageRecord>& record,
+                      const Json& recipe, const StageSet& cleaned) {
   if (!record) return {true, false, "not done yet"};
   if (record->recipe != recipe) return {true, false, Difference(record->recipe, recipe)};
   if (!record->finished) return {false, false, "interrupted"};
   if (record->cleaned)
     return cleaned.contains(stage.name) ? StagePlan{false, true, "done, and cleaned"}
                                         : StagePlan{true, false, "cleaned, and needed again"};
-  for (const std::string& name : record->files)
-    if (!fs::exists(stage.out / name)) return {true, false, name + " is missing"};
+  const std::string missing = MissingFile(stage.out, *record);
+  if (!missing.empty()) return {true, false, missing + " is missing"};
+  // Results may be corrected by hand; what stages make for each other is made again.
+  const std::string changed = stage.is_result ? "" : ChangedFile(stage.out, *record);
+  if (!changed.empty()) return {true, false, changed + " is not as it was made"};
   return {false, true, "done"};
 }
 
@@ -173,7 +121,7 @@ Cleaned FindCleaned(const std::vector<Stage>& stages) {
   for (bool any_left = true; any_left && !cleaned.stay.empty();) {
     const size_t before = cleaned.stay.size();
     for (const Stage& stage : stages) {
-      const std::optional<Record> record = ReadRecord(stage);
+      const std::optional<StageRecord> record = ReadStageRecord(stage.out);
       const Json recipe = Recipe(stage, record, cleaned.all);
       if (PlanAgainst(stage, record, recipe, cleaned.stay).finished) continue;
       cleaned.stay.erase(stage.name);
@@ -190,21 +138,32 @@ void RemoveAsideFilesBelow(const fs::path& folder) {
     if (entry.is_directory()) RemoveAsideFiles(entry.path());
 }
 
-// Out of the way in one move, so that a cut in the middle leaves no half of a stage.
-void Discard(const fs::path& folder) {
-  const fs::path aside = folder.parent_path() / fmt::format(".{}.old", folder.filename().string());
+fs::path SetAsidePath(const fs::path& folder) {
+  return folder.parent_path() / fmt::format(".{}.old", folder.filename().string());
+}
+
+void Remove(const fs::path& folder) {
   std::error_code failure;
-  fs::remove_all(aside, failure);
-  if (!failure && fs::exists(folder)) {
-    fs::rename(folder, aside, failure);
-    FlushNames(folder.parent_path());
-    if (!failure) fs::remove_all(aside, failure);
-  }
+  fs::remove_all(folder, failure);
   if (failure) Fail("{}: cannot remove: {}", folder.string(), failure.message());
 }
 
+void Move(const fs::path& from, const fs::path& to) {
+  std::error_code failure;
+  fs::rename(from, to, failure);
+  if (failure) Fail("{}: cannot move: {}", from.string(), failure.message());
+  FlushNames(from.parent_path());
+}
+
+// Out of the way in one move, so that a cut in the middle leaves no half of a stage. It is removed
+// when there is something new.
+void SetAside(const fs::path& folder) {
+  Remove(SetAsidePath(folder));
+  if (fs::exists(folder)) Move(folder, SetAsidePath(folder));
+}
+
 std::optional<Json> ReadScores(const Stage& stage) {
-  const fs::path path = stage.out / kScores;
+  const fs::path path = stage.out / kStageScores;
   if (!fs::exists(path)) return std::nullopt;
   return Json::parse(ReadWholeFile(path), nullptr, false);
 }
@@ -213,11 +172,11 @@ void Score(const Stage& stage, StageOutcome& outcome, Context& context) {
   if (!stage.scorer.score) return;
   const std::optional<ScoreReport> report = stage.scorer.score(context);
   if (!report) {
-    fs::remove(stage.out / kScores);
+    fs::remove(stage.out / kStageScores);
     return;
   }
   outcome.scores = report->ToJson();
-  WriteFileAtomically(stage.out / kScores, outcome.scores->dump(1) + "\n");
+  WriteFileAtomically(stage.out / kStageScores, outcome.scores->dump(1) + "\n");
   context.log().info(
       "{}: mIoU {:.2f}{}", stage.name, 100 * report->mean_iou(),
       report->best_threshold ? fmt::format(" at threshold {:.2f}", *report->best_threshold) : "");
@@ -259,11 +218,16 @@ void AppendMetrics(const fs::path& path, const StageOutcome& outcome, int64_t li
   WriteFileAtomically(path, text + line.dump() + "\n");
 }
 
-StageOutcome FinishedBefore(const Stage& stage, Record record, Context& context) {
+StageOutcome FinishedBefore(const Stage& stage, StageRecord record, Context& context) {
   StageOutcome outcome;
   outcome.name = stage.name;
   outcome.skipped = true;
   outcome.seconds = record.seconds;
+  const std::string changed = record.cleaned ? "" : ChangedFile(stage.out, record);
+  if (!changed.empty())
+    context.log().warn(
+        "{}: was changed since it was made, and is kept; remove it to have the stage {} done again",
+        (stage.out / changed).string(), stage.name);
   const std::string scored_with = ScoredWith(stage);
   // Of a cleaned stage the scores of before are all that there is.
   if (record.scored_with == scored_with || record.cleaned) {
@@ -274,13 +238,14 @@ StageOutcome FinishedBefore(const Stage& stage, Record record, Context& context)
   context.log().info("{}: done before, scored again", stage.name);
   context.WorkBegins();
   Score(stage, outcome, context);
+  record.files = MadeFiles(stage.out);  // the scores of some stages are files of their own
   record.scored_with = scored_with;
-  WriteRecord(stage, record);
+  WriteStageRecord(stage.out, record);
   return outcome;
 }
 
 // Adds the time to the record, also where the work is cut short.
-void DoWork(const Stage& stage, Record& record, Context& context) {
+void DoWork(const Stage& stage, StageRecord& record, Context& context) {
   const auto begun = std::chrono::steady_clock::now();
   const auto stop = [&] {
     record.seconds +=
@@ -290,10 +255,26 @@ void DoWork(const Stage& stage, Record& record, Context& context) {
     stage.work(context);
   } catch (const Interrupted&) {
     stop();
-    WriteRecord(stage, record);
+    WriteStageRecord(stage.out, record);
     throw;
   }
   stop();
+}
+
+// What a stage of other options or inputs had made stays where the new one fails before it has made
+// anything, as where an input cannot be read.
+void DoWorkInPlaceOfOld(const Stage& stage, StageRecord& record, Context& context) {
+  const fs::path old = SetAsidePath(stage.out);
+  try {
+    DoWork(stage, record, context);
+  } catch (const Error&) {
+    if (fs::exists(old) && FilesIn(stage.out).empty()) {
+      Remove(stage.out);
+      Move(old, stage.out);
+    }
+    throw;
+  }
+  Remove(old);
 }
 
 // out: holds the stage's folder from here on.
@@ -302,38 +283,38 @@ StageOutcome DoStage(const Stage& stage, const StageSet& cleaned, const fs::path
   // Before anything is decided by what stands there, or moved away.
   if (fs::exists(stage.out)) out.emplace(stage.out, context);
   CheckStageFolder(stage);
-  const std::optional<Record> before = ReadRecord(stage);
+  const std::optional<StageRecord> before = ReadStageRecord(stage.out);
   const Json recipe = Recipe(stage, before, cleaned);
   const StagePlan plan = PlanAgainst(stage, before, recipe, cleaned);
   if (plan.finished) return FinishedBefore(stage, *before, context);
   context.log().info("{}: {}", stage.name, plan.why);
   context.WorkBegins();
   if (plan.from_the_start) {
-    Discard(stage.out);
+    SetAside(stage.out);
     out.reset();
   }
   if (!out) out.emplace(stage.out, context);
   RemoveAsideFilesBelow(stage.out);
-  Record record;
+  StageRecord record;
   record.recipe = recipe;
   if (!plan.from_the_start) {
     record.seconds = before->seconds;
     record.lines_before = before->lines_before;
   }
   if (!record.lines_before) record.lines_before = CountLines(metrics, stage.name);
-  WriteRecord(stage, record);
-  DoWork(stage, record, context);
+  WriteStageRecord(stage.out, record);
+  DoWorkInPlaceOfOld(stage, record, context);
   StageOutcome outcome;
   outcome.name = stage.name;
   outcome.seconds = record.seconds;
   Score(stage, outcome, context);
   AppendMetrics(metrics, outcome, *record.lines_before);
   record.finished = true;
-  record.files = FilesMade(stage.out);
+  record.files = MadeFiles(stage.out);
   record.scored_with = ScoredWith(stage);
   // A power cut must not leave a record that says more than the disk holds.
   FlushFolder(stage.out);
-  WriteRecord(stage, record);
+  WriteStageRecord(stage.out, record);
   return outcome;
 }
 
@@ -341,12 +322,13 @@ StageOutcome DoStage(const Stage& stage, const StageSet& cleaned, const fs::path
 
 StagePlan PlanStage(const Stage& stage) {
   CheckStageFolder(stage);
-  const std::optional<Record> record = ReadRecord(stage);
+  const std::optional<StageRecord> record = ReadStageRecord(stage.out);
   return PlanAgainst(stage, record, Recipe(stage, record, {}), {});
 }
 
 void CheckStageFolder(const Stage& stage) {
-  if (const auto record = ReadRecord(stage)) return RefuseDamagedCheckpoint(stage, *record);
+  if (const auto record = ReadStageRecord(stage.out))
+    return RefuseDamagedCheckpoint(stage, *record);
   if (!fs::is_directory(stage.out)) return;
   for (const auto& entry : fs::directory_iterator(stage.out))
     if (!IsAside(entry.path()))
@@ -355,12 +337,12 @@ void CheckStageFolder(const Stage& stage) {
 }
 
 bool WasFinished(const Stage& stage) {
-  const std::optional<Record> record = ReadRecord(stage);
+  const std::optional<StageRecord> record = ReadStageRecord(stage.out);
   return record && record->finished;
 }
 
 bool WasCleaned(const Stage& stage) {
-  const std::optional<Record> record = ReadRecord(stage);
+  const std::optional<StageRecord> record = ReadStageRecord(stage.out);
   return record && record->finished && record->cleaned;
 }
 
@@ -383,7 +365,7 @@ std::vector<PlannedStage> PlanStages(const std::vector<Stage>& stages) {
   StageSet redone;
   for (const Stage& stage : stages) {
     CheckStageFolder(stage);
-    const std::optional<Record> record = ReadRecord(stage);
+    const std::optional<StageRecord> record = ReadStageRecord(stage.out);
     const StagePlan plan =
         PlanAgainst(stage, record, Recipe(stage, record, cleaned.all), cleaned.stay);
     // What comes out of a stage that will be done over is not known yet.
@@ -409,22 +391,23 @@ std::vector<PlannedStage> PlanStages(const std::vector<Stage>& stages) {
 uintmax_t CleanStages(const std::vector<Stage>& stages) {
   uintmax_t bytes = 0;
   for (const Stage& stage : stages) {
-    std::optional<Record> record = ReadRecord(stage);
+    std::optional<StageRecord> record = ReadStageRecord(stage.out);
     if (!record || !record->finished) continue;
     std::vector<std::string> gone;
     // Whether the record names it or not: an attempt that was cut off may have left it.
     if (stage.is_result && !stage.only_to_go_on.empty()) gone.push_back(stage.only_to_go_on);
-    for (const std::string& name : record->files) {
+    for (const auto& [name, checksum, size, changed, inode] : record->files) {
       const bool is_report = name.ends_with(".json") || name.ends_with(".jsonl");
       if (!stage.is_result && !is_report) gone.push_back(name);
     }
     // First the record: cut off in between, nobody takes what is left for the whole.
     if (stage.is_result) {
-      std::erase(record->files, stage.only_to_go_on);
+      std::erase_if(record->files,
+                    [&](const MadeFile& file) { return file.name == stage.only_to_go_on; });
     } else {
       record->cleaned = true;
     }
-    WriteRecord(stage, *record);
+    WriteStageRecord(stage.out, *record);
     for (const std::string& name : gone) {
       const fs::path file = stage.out / name;
       if (!fs::exists(file)) continue;

@@ -8,12 +8,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <functional>
 #include <sstream>
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/error.h"
+#include "i2crc/pipeline/made_folder.h"
 #include "i2crc/weights/tensor_checksum.h"
 #include "i2crc/weights/tensor_file.h"
 #include "support/folder_holder.h"
@@ -28,6 +30,13 @@ using ::testing::HasSubstr;
 using testing::ReadBytes;
 using testing::TempDir;
 using testing::WriteBytes;
+
+// As records were before they had more than the names of files.
+void KeepNamesAlone(const fs::path& record) {
+  auto json = nlohmann::ordered_json::parse(ReadBytes(record));
+  for (auto& file : json["files"]) file = nlohmann::ordered_json(file["name"]);
+  WriteBytes(record, json.dump());
+}
 
 // Two stages: `copy` copies an input, `twice` writes it twice; their work is counted.
 class StageTest : public ::testing::Test {
@@ -267,10 +276,69 @@ TEST_F(StageTest, RefusesAFinishedStageWhoseCheckpointIsDamaged) {
   fs::remove(checkpoint);
   Run();
   EXPECT_EQ(copied_, 3);
-  // One of before there were checksums.
+  // One of before there were checksums, in the checkpoint and in the record.
   write(false);
+  KeepNamesAlone(dir_ / "run/copy/stage.json");
   Run();
   EXPECT_EQ(copied_, 3);
+}
+
+TEST_F(StageTest, DoesOverWhatIsNotAsItWasMade) {
+  Run();
+  const fs::path out = dir_ / "run/copy/out";
+  const auto expect_made_again = [&](int copied) {
+    EXPECT_EQ(Why(), "out is not as it was made");
+    Run();
+    EXPECT_EQ(copied_, copied);
+    EXPECT_EQ(doubled_, 1);  // of what is as before
+    EXPECT_EQ(ReadBytes(out), "in");
+  };
+  WriteBytes(out, "i");
+  expect_made_again(2);
+  WriteBytes(out, "on");
+  expect_made_again(3);
+  // Touched, but the same; copied elsewhere with all of the run.
+  WriteBytes(out, "in");
+  fs::last_write_time(out, fs::last_write_time(out) + std::chrono::seconds(5));
+  EXPECT_EQ(Why(), "done");
+  WriteBytes(out, "on");
+  // A record of before names the files, no more.
+  KeepNamesAlone(dir_ / "run/copy/stage.json");
+  EXPECT_EQ(Why(), "done");
+}
+
+TEST_F(StageTest, KeepsAResultThatWasCorrectedByHand) {
+  Stage result = Copy();
+  result.is_result = true;
+  testing::LoggedContext context;
+  RunStages({result}, dir_ / "run/metrics.jsonl", context);
+  WriteBytes(dir_ / "run/copy/out", "by hand");
+  EXPECT_TRUE(RunStages({result}, dir_ / "run/metrics.jsonl", context).front().skipped);
+  EXPECT_EQ(ReadBytes(dir_ / "run/copy/out"), "by hand");
+  EXPECT_THAT(context.lines(),
+              HasSubstr("run/copy/out: was changed since it was made, and is kept"));
+}
+
+TEST_F(StageTest, WhatIsThereStaysWhereItsSuccessorCannotBegin) {
+  Run();
+  WriteBytes(input_, "damaged");
+  before_copy_ = [this] { Fail("{}: damaged", input_.string()); };
+  EXPECT_THAT(ErrorOf([&] { Run(); }), HasSubstr("input: damaged"));
+  EXPECT_EQ(ReadBytes(dir_ / "run/copy/out"), "in");
+  WriteBytes(input_, "in");
+  EXPECT_EQ(Why(), "done");
+  // One that had begun to make files is gone on with.
+  options_["lr"] = 2;
+  before_copy_ = [this] {
+    WriteBytes(dir_ / "run/copy/half", "made");
+    Fail("no more");
+  };
+  EXPECT_THAT(ErrorOf([&] { Run(); }), HasSubstr("no more"));
+  EXPECT_EQ(Why(), "interrupted");
+  before_copy_ = nullptr;
+  Run();
+  EXPECT_EQ(ReadBytes(dir_ / "run/copy/half"), "made");
+  EXPECT_FALSE(fs::exists(dir_ / "run/.copy.old"));
 }
 
 TEST_F(StageTest, ThePlanSaysWhatFollowsFromAChange) {
