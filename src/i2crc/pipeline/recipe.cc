@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "i2crc/core/error.h"
+#include "i2crc/core/image.h"
 
 namespace i2crc {
 namespace {
@@ -78,9 +79,14 @@ void AddAttention(const RecipeFacts& facts, Builder& b) {
   b.Set("flip", true, "half of the noise of a single view");
 }
 
-void AddLabels(Builder& b) {
+// A mask has a value left to say "one of the tags" with.
+bool HasPartialLabels(const RecipeFacts& facts) { return facts.classes <= kMaxClassesWithAnyTag; }
+
+void AddLabels(const RecipeFacts& facts, Builder& b) {
   b.Section("label");
   b.Set("rule", "object", "the paper's rules ignore half of every object");
+  b.Set("partial-labels", HasPartialLabels(facts),
+        "attention alone knows too little of whose an object is to be learned by heart");
 }
 
 void AddSegmentation(const RecipeFacts& facts, Builder& b) {
@@ -96,6 +102,8 @@ void AddSegmentation(const RecipeFacts& facts, Builder& b) {
   b.Set("crop-scales", Json::array({0.6, 0.8, 1, 1.25, 1.6}), "as the paper's, a little narrower");
   for (const char* jitter : {"jitter-brightness", "jitter-contrast", "jitter-saturation"})
     b.Set(jitter, 0.2, "few photographs: colours must not be learned by heart");
+  b.Set("partial-labels", HasPartialLabels(facts),
+        "an object that may be either tag's is better learned from photographs of one tag");
   b.Set("batch", 5, "the paper's");
   b.Set("accumulate", 1, "more steps instead");
   b.Set("lr", 1e-3, "four times the paper's: few steps");
@@ -112,11 +120,14 @@ void AddSegmentation(const RecipeFacts& facts, Builder& b) {
   b.Section("train-seg-2");
   b.Set("iterations", Steps(facts, 900, 450, 15000),
         "900 for 555 photographs, growing with the root of their number");
+  if (HasPartialLabels(facts))
+    b.Set("min-owner", 0.85, "what is less sure is wrong too often: the network decides");
   b.Section("predict");
   b.Set("flip", true, "a second view, for half a second");
   b.Set("network-share", 0.5, "where network and saliency agree neither knows better");
   b.Set("network-share-apart", 0.9,
         "where they do not, the network knows what it looks for, and a detector fails as a whole");
+  b.Set("tag-balance", 1, "each tag was given because it is somewhere in the photograph");
 }
 
 }  // namespace
@@ -149,7 +160,7 @@ Recipe PracticalRecipe(const RecipeFacts& facts) {
   Builder b("");
   AddTags(facts, b);
   AddAttention(facts, b);
-  AddLabels(b);
+  AddLabels(facts, b);
   AddSegmentation(facts, b);
   for (const char* section : {"train-tags", "train-cls", "cam", "train-seg", "predict"}) {
     b.Section(section);

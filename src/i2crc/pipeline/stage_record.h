@@ -43,7 +43,8 @@ inline constexpr const char* kStageScores = "scores.json";
 std::optional<StageRecord> ReadStageRecord(const std::filesystem::path& folder);
 void WriteStageRecord(const std::filesystem::path& folder, const StageRecord& record);
 
-// Everything in a stage's folder but its record, its scores, and what writes that were cut off left.
+// Everything in a stage's folder but its record, its scores, and what writes that were cut off
+// left.
 std::vector<std::string> FilesIn(const std::filesystem::path& folder);
 // The same with what is to be remembered of each.
 std::vector<MadeFile> MadeFiles(const std::filesystem::path& folder);
