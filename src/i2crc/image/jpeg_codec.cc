@@ -300,6 +300,7 @@ class Reader {
   }
 
   [[noreturn]] void Damaged() const {
+    if (errors_.manager.msg_code == JERR_OUT_OF_MEMORY) throw OutOfMemory(name_);
     Fail("{}: {} JPEG: {}", name_, errors_.kind, errors_.text.data());
   }
 
