@@ -130,7 +130,7 @@ class Chooser {
       Judge(after);
       result.before = before.expected;
       result.after = after.expected;
-      result.is_after = result.after >= result.before;
+      result.is_after = result.after + options_.margin >= result.before;
     }
     WriteKept(result.is_after ? after : before);
     return result;
@@ -254,6 +254,12 @@ void Describe(ChooseOptions& o, OptionSet& set) {
   set.Add("classes", &o.classes, "Class names, one a line; default: VOC's")
       .Value("FILE")
       .Group("Data");
+  set.Add("margin", &o.margin,
+          "The later round is kept unless the earlier one's expected IoU is higher by more than "
+          "this")
+      .Range(0, 1)
+      .Group("Rules")
+      .AbsentMeans(0);
   set.Add("decide-ignored", &o.decide_ignored,
           "What the kept masks ignore becomes background or the object of the tag with the "
           "strongest attention, whichever is likelier")
@@ -288,16 +294,16 @@ ChooseResult RunChoose(const ChooseOptions& options, Context& context) {
 
 void LogChoice(const ChooseOptions& options, const ChooseResult& result, Context& context) {
   const auto name = [](const fs::path& folder) { return folder.filename().string(); };
+  const double kept = result.is_after ? result.after : result.before;
+  const double left = result.is_after ? result.before : result.after;
   if (!result.is_judged) {
     context.log().info("choose: {} kept, not judged: there are too few sources",
                        options.after.string());
     return;
   }
   context.log().info("choose: {} kept; expected IoU of objects {:.1f} %, of {} {:.1f} %",
-                     name(result.is_after ? options.after : options.before),
-                     100 * std::max(result.after, result.before),
-                     name(result.is_after ? options.before : options.after),
-                     100 * std::min(result.after, result.before));
+                     name(result.is_after ? options.after : options.before), 100 * kept,
+                     name(result.is_after ? options.before : options.after), 100 * left);
 }
 
 }  // namespace i2crc

@@ -21,6 +21,9 @@ struct ChooseOptions {
   std::filesystem::path cams;  // ID_k.png
   std::filesystem::path list, out;
   std::filesystem::path classes;  // empty: VOC's
+  // The later round is kept unless the earlier one is expected to be better by more than this: only
+  // objects are judged, and the later round knows more of their names.
+  double margin = 0;
   // Whether what the kept masks ignore is decided by the sources.
   bool decide_ignored = false;
   ItemOptions items;

@@ -87,6 +87,27 @@ TEST_F(ChooseStepTest, KeepsTheRoundThatIsNearerToWhatTheSourcesSay) {
   EXPECT_THAT(context.lines(), HasSubstr("choose: after kept; expected IoU of objects "));
 }
 
+TEST_F(ChooseStepTest, KeepsTheLaterRoundUnlessTheEarlierIsBetterByMoreThanTheMargin) {
+  std::swap(options_.before, options_.after);
+  LoggedContext context;
+  const ChooseResult result = RunChoose(options_, context);
+  const double better = result.before - result.after;
+  EXPECT_FALSE(result.is_after);
+  options_.margin = better - 0.01;
+  options_.out = folder_ / "just less";
+  EXPECT_FALSE(RunChoose(options_, context).is_after);
+  options_.margin = better + 0.01;
+  options_.out = folder_ / "just more";
+  const ChooseResult kept = RunChoose(options_, context);
+  EXPECT_TRUE(kept.is_after);
+  EXPECT_EQ(ReadMask(options_.out / "a.png"), MadeImage(kSide, kSide, Half));
+  LogChoice(options_, kept, context);
+  EXPECT_THAT(context.lines(),
+              HasSubstr(fmt::format(
+                  "choose: before kept; expected IoU of objects {:.1f} %, of after {:.1f} %",
+                  100 * kept.after, 100 * kept.before)));
+}
+
 TEST_F(ChooseStepTest, KeepsTheLaterRoundWhereNothingTells) {
   options_.saliency = "none";
   options_.network_before = options_.network_after = options_.cams = folder_ / "nowhere";

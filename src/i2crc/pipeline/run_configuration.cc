@@ -209,6 +209,8 @@ void JoinRounds(RunConfiguration& c) {
   }
   c.choose_labels.before = c.label.out;
   c.choose_labels.after = c.predict_train.out;
+  // The initial labels are named by attention alone.
+  c.choose_labels.margin = 0.02;
   c.choose_labels.out = c.train_seg_2.labels = c.choose_masks.before = out / "choose-labels";
   c.predict_tagged.out = c.choose_masks.after = out / "predict-tagged";
   c.choose_masks.network_after = c.predict_tagged.out;
