@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "i2crc/image/image_file.h"
+#include "i2crc/weights/tensor_file.h"
 #include "support/scenes_world.h"
 
 namespace fs = std::filesystem;
@@ -325,6 +326,16 @@ TEST_F(RecipesTest, LabelsMayLeaveOpenWhichTagItIs) {
   }
   EXPECT_TRUE(any_open);
   fs::rename(dir_ / "out", dir_ / "labels");
+  // Nothing is where no tag stands alone in so many.
+  ASSERT_EQ(
+      Run(with_saliency + Arguments{"--partial-labels", "--owner", "1", "--min-alone", "1000"})
+          .status,
+      0);
+  for (const std::string& id : TrainIds()) {
+    const ImageU8 mask = ReadMask(dir_ / "out" / (id + ".png"));
+    EXPECT_EQ(std::count(mask.values().begin(), mask.values().end(), kAnyTagLabel), 0) << id;
+  }
+  fs::remove_all(dir_ / "out");
   // They are trained on where that is asked for, scored as ignored, and else refused.
   const Arguments train = TrainSegOn("labels", "deeplab-resnet18");
   ExpectRefused(train, "has the value 254");
@@ -362,12 +373,19 @@ TEST_F(RecipesTest, AnObjectOfADoubtfulTagIsLearnedAsAnyOfThem) {
     fs::remove_all(dir_ / "out");
     const ProgramResult result = Run(arguments);
     EXPECT_EQ(result.status, 0) << result.err;
-    return ReadBytes(dir_ / "out/checkpoint.safetensors");
+    // Without the metadata, which name the options.
+    std::string weights;
+    const TensorMap tensors = ReadTensorFile(dir_ / "out/checkpoint.safetensors");
+    for (const auto& [name, tensor] : tensors.items())
+      weights.append(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
+    return weights;
   };
   const Arguments owners = {"--owners", "labels"};
   const std::string plain = checkpoint(train);
   EXPECT_TRUE(plain == checkpoint(train + owners));
   EXPECT_FALSE(plain == checkpoint(train + owners + Arguments{"--min-owner", "1"}));
+  EXPECT_TRUE(plain ==
+              checkpoint(train + owners + Arguments{"--min-owner", "1", "--min-alone", "1000"}));
   fs::remove_all(dir_ / "out");
   ExpectRefused(train + Arguments{"--min-owner", "0.9"},
                 "--min-owner goes with --owners DIR and --partial-labels");

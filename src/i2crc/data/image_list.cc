@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <cstdint>
+#include <map>
 #include <numeric>
 #include <set>
 #include <string_view>
@@ -191,6 +192,18 @@ std::vector<ListedImage> ReadImageIds(const fs::path& path) {
 
 std::vector<ListedImage> ParseImageIds(const std::string& text, const std::string& name) {
   return Parse(text, name, nullptr);
+}
+
+std::set<int> TagsMetAlone(const std::vector<std::vector<int>>& tags, int least) {
+  std::map<int, int> alone;
+  for (const std::vector<int>& of_image : tags) {
+    for (const int tag : of_image) alone.try_emplace(tag, 0);
+    if (of_image.size() == 1) ++alone[of_image.front()];
+  }
+  std::set<int> met;
+  for (const auto& [tag, images] : alone)
+    if (images >= least) met.insert(tag);
+  return met;
 }
 
 std::vector<int> DealOutByTags(const std::vector<std::vector<int>>& tags, int parts) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,10 @@ std::vector<int> TagsOfList(const std::filesystem::path& path, const ClassNames&
 // Where tags are not needed: everything after the ID is passed over.
 std::vector<ListedImage> ReadImageIds(const std::filesystem::path& path);
 std::vector<ListedImage> ParseImageIds(const std::string& text, const std::string& name);
+
+// The tags that at least so many of the images have alone: what a network can learn of them where
+// it is told no more of other images than which tags they have. tags: of each image.
+std::set<int> TagsMetAlone(const std::vector<std::vector<int>>& tags, int least);
 
 // Deals images out to `parts` parts, 0 … parts − 1: those with the same tags in turn, in their
 // order, so that every part has every tag about equally often. tags: of each image.

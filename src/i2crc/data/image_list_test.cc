@@ -296,6 +296,14 @@ TEST(ListFolder, FoldersWithoutPhotographs) {
               HasSubstr("the file name 'a\\nb.jpg' has a control character in it"));
 }
 
+TEST(TagsMetAlone, CountsImagesOfOneTagOnly) {
+  const std::vector<std::vector<int>> tags = {{1}, {1}, {4}, {1, 4}, {4, 7}, {}};
+  EXPECT_EQ(TagsMetAlone(tags, 0), (std::set<int>{1, 4, 7}));
+  EXPECT_EQ(TagsMetAlone(tags, 1), (std::set<int>{1, 4}));
+  EXPECT_EQ(TagsMetAlone(tags, 2), (std::set<int>{1}));
+  EXPECT_EQ(TagsMetAlone(tags, 3), std::set<int>());
+}
+
 TEST(HalfOf, DealsOutImagesOfTheSameTagsInTurn) {
   const std::vector<ListedImage> images = {{"a", {1}}, {"b", {0}}, {"c", {1}},    {"d", {0, 1}},
                                            {"e", {1}}, {"f", {0}}, {"g", {0, 1}}, {"h", {}}};

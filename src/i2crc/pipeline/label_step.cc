@@ -103,10 +103,20 @@ class LabelMaker {
     const double salient = SalientShare(object_map);
     if (options_.rule == "paper")
       return {InitialLabel(object_map, maps, options_.rules.rules()), salient};
+    const bool may_be_open =
+        options_.partial_labels && std::all_of(item.all_tags.begin(), item.all_tags.end(),
+                                               [&](int tag) { return met_alone_.contains(tag); });
     return {ObjectLabel(object_map, maps, item.all_tags,
-                        options_.partial_labels ? Contested::kAnyTag : Contested::kStrongest,
+                        may_be_open ? Contested::kAnyTag : Contested::kStrongest,
                         options_.thresholds.rules()),
             salient};
+  }
+
+  // All images of the list, before the first is made.
+  void SetImages(const std::vector<LabelItem>& items) {
+    std::vector<std::vector<int>> tags;
+    for (const LabelItem& item : items) tags.push_back(item.all_tags);
+    met_alone_ = TagsMetAlone(tags, options_.min_alone);
   }
 
  private:
@@ -127,6 +137,7 @@ class LabelMaker {
   }
 
   const LabelOptions& options_;
+  std::set<int> met_alone_;
   Suspicions& suspicions_;
   std::optional<CrfRunner> runner_;
 };
@@ -167,6 +178,10 @@ void DescribeObjectRule(LabelOptions& o, OptionSet& set) {
   threshold("rival", &o.thresholds.rival, "and that of all others below this");
   set.Add("partial-labels", &o.partial_labels,
           "Where it is not certain which tag it is, the mask says 254 instead of the strongest one")
+      .Group("Object rule");
+  set.Add("min-alone", &o.min_alone,
+          "… but only in images each of whose tags stands alone in at least so many of the list")
+      .Range(0, 1e9)
       .Group("Object rule");
   Describe(o.crf, set);
   for (size_t i = first; i < set.options().size() && has_no_effect; ++i)
@@ -273,6 +288,7 @@ LabelResult RunLabel(const LabelOptions& options, Context& context) {
   Suspicions suspicions(ClassNames::ReadOrVoc(options.classes));
   LabelMaker maker(options, suspicions, context);
   const std::vector<LabelItem> items = CheckItems(options, context);
+  maker.SetImages(items);
 
   const OutFolder out(options.out, context);
   context.WorkBegins();

@@ -43,6 +43,9 @@ struct LabelOptions {
   // What follows is the other rule's.
   ObjectThresholds thresholds;
   bool partial_labels = false;  // 254 where an object may belong to several tags
+  // … of an image whose tags stand alone in at least so many images of the list: of a tag that is
+  // never alone nothing would say what it looks like.
+  int min_alone = 0;
   // Where there is no saliency, the attention fitted to the photographs by the dense CRF is taken
   // for it.
   std::filesystem::path images;

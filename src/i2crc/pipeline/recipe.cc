@@ -79,6 +79,10 @@ void AddAttention(const RecipeFacts& facts, Builder& b) {
   b.Set("flip", true, "half of the noise of a single view");
 }
 
+constexpr int kMinAlone = 10;
+constexpr const char* kWhyMinAlone =
+    "a tag that hardly stands alone is not learned from open labels";
+
 // A mask has a value left to say "one of the tags" with.
 bool HasPartialLabels(const RecipeFacts& facts) { return facts.classes <= kMaxClassesWithAnyTag; }
 
@@ -87,6 +91,7 @@ void AddLabels(const RecipeFacts& facts, Builder& b) {
   b.Set("rule", "object", "the paper's rules ignore half of every object");
   b.Set("partial-labels", HasPartialLabels(facts),
         "attention alone knows too little of whose an object is to be learned by heart");
+  b.Set("min-alone", kMinAlone, kWhyMinAlone);
 }
 
 void AddSegmentation(const RecipeFacts& facts, Builder& b) {
@@ -122,6 +127,7 @@ void AddSegmentation(const RecipeFacts& facts, Builder& b) {
         "900 for 555 photographs, growing with the root of their number");
   if (HasPartialLabels(facts))
     b.Set("min-owner", 0.85, "what is less sure is wrong too often: the network decides");
+  b.Set("min-alone", kMinAlone, kWhyMinAlone);
   b.Section("predict");
   b.Set("flip", true, "a second view, for half a second");
   b.Set("network-share", 0.5, "where network and saliency agree neither knows better");

@@ -43,7 +43,11 @@ class SegmentationTask : public TrainingTask {
       : options_(options),
         images_(std::move(images)),
         normalisation_(ParseNormalisation(options.normalisation)),
-        order_(static_cast<int64_t>(images_.size()), options.seed) {}
+        order_(static_cast<int64_t>(images_.size()), options.seed) {
+    std::vector<std::vector<int>> tags;
+    for (const CheckedImage& image : images_) tags.push_back(image.tags);
+    met_alone_ = TagsMetAlone(tags, options.min_alone);
+  }
 
   int64_t steps() const override { return options_.iterations; }
   int accumulate() const override { return options_.accumulate; }
@@ -72,7 +76,7 @@ class SegmentationTask : public TrainingTask {
     Jitter(rgb, options_.jitter, jitter);
     Random random({options_.seed, kCropStream, static_cast<uint64_t>(sample)});
     ImageU8 mask = ReadMask(image.map);
-    if (options_.min_owner > 0)
+    if (options_.min_owner > 0 && MayBeOpen(image))
       OpenDoubtfulOwners(
           ReadCheckedGrey({OwnersPath(options_, image), "owner map", image.height, image.width}),
           options_.min_owner, mask);
@@ -126,8 +130,14 @@ class SegmentationTask : public TrainingTask {
     return tags;
   }
 
+  bool MayBeOpen(const CheckedImage& image) const {
+    return std::all_of(image.tags.begin(), image.tags.end(),
+                       [&](int tag) { return met_alone_.contains(tag); });
+  }
+
   const TrainSegOptions& options_;
   std::vector<CheckedImage> images_;
+  std::set<int> met_alone_;
   Normalisation normalisation_;
   SampleOrder order_;
 };
@@ -207,6 +217,11 @@ void Describe(TrainSegOptions& o, OptionSet& set) {
           "of the image's "
           "tags, whichever the mask names")
       .Range(0, 1)
+      .Group("Data")
+      .AbsentMeans(0);
+  set.Add("min-alone", &o.min_alone,
+          "… but only in images each of whose tags stands alone in at least so many of the list")
+      .Range(0, 1e9)
       .Group("Data")
       .AbsentMeans(0);
   set.Add("arch", &o.arch, "The segmentation network").OneOf(SegmentationArchs()).Group("Network");

@@ -29,6 +29,7 @@ struct TrainSegOptions : TrainingOptions {
   // there (predict --owners) counts as "one of the tags" too.
   std::filesystem::path owners;
   double min_owner = 0;
+  int min_alone = 0;  // only of images whose tags stand alone in at least so many
   bool freeze_bn = false;
   int freeze_stages = 0;  // of the backbone, from its stem on
   int iterations = 20000;
