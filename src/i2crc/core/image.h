@@ -71,6 +71,7 @@ inline constexpr uint8_t kIgnoreLabel = 255;
 inline constexpr uint8_t kAnyTagLabel = 254;
 inline constexpr uint8_t kTagOrBackgroundLabel = 253;
 inline constexpr int kMaxClassesWithAnyTag = 252;
+constexpr bool HasAnyTagLabel(int classes) { return classes <= kMaxClassesWithAnyTag; }
 inline constexpr int kMaxClasses = 254;
 
 }  // namespace i2crc

@@ -193,7 +193,7 @@ class Chooser {
                ImageU8 mask = Mask(round, Item(i));
                if (options_.decide_ignored && round.belief)
                  DecideIgnored(*round.belief, ReadSources(options_, round.network, Item(i)),
-                               classes_ <= kMaxClassesWithAnyTag, mask);
+                               HasAnyTagLabel(classes_), mask);
                return mask;
              },
          .write =
@@ -255,8 +255,7 @@ void Describe(ChooseOptions& o, OptionSet& set) {
       .Value("FILE")
       .Group("Data");
   set.Add("margin", &o.margin,
-          "The later round is kept unless the earlier one's expected IoU is higher by more than "
-          "this")
+          "The later round is kept unless the earlier one is expected to be better by more")
       .Range(0, 1)
       .Group("Rules")
       .AbsentMeans(0);
@@ -294,13 +293,13 @@ ChooseResult RunChoose(const ChooseOptions& options, Context& context) {
 
 void LogChoice(const ChooseOptions& options, const ChooseResult& result, Context& context) {
   const auto name = [](const fs::path& folder) { return folder.filename().string(); };
-  const double kept = result.is_after ? result.after : result.before;
-  const double left = result.is_after ? result.before : result.after;
   if (!result.is_judged) {
     context.log().info("choose: {} kept, not judged: there are too few sources",
                        options.after.string());
     return;
   }
+  const double kept = result.is_after ? result.after : result.before;
+  const double left = result.is_after ? result.before : result.after;
   context.log().info("choose: {} kept; expected IoU of objects {:.1f} %, of {} {:.1f} %",
                      name(result.is_after ? options.after : options.before), 100 * kept,
                      name(result.is_after ? options.before : options.after), 100 * left);

@@ -12,6 +12,7 @@
 #include "i2crc/core/out_folder.h"
 #include "i2crc/crf/unary.h"
 #include "i2crc/image/image_file.h"
+#include "i2crc/pipeline/check_each.h"
 #include "i2crc/pipeline/crf_inference.h"
 #include "i2crc/pipeline/image_set.h"
 #include "i2crc/pipeline/item_loop.h"
@@ -159,14 +160,8 @@ CrfItem CrfStep::CheckItem(const ListedImage& listed) const {
 }
 
 std::vector<CrfItem> CrfStep::CheckItems(Context& context) const {
-  std::vector<CrfItem> items;
-  for (const ListedImage& listed : listed_) {
-    context.CheckInterrupted();
-    TryItem(context, options_.items.policy(), listed.id,
-            [&] { items.push_back(CheckItem(listed)); });
-  }
-  if (items.empty()) Fail("{}: no image of the list can be used", options_.list.string());
-  return items;
+  return CheckEach<CrfItem>(listed_, options_.list, options_.items.policy(), context,
+                            [&](const ListedImage& listed) { return CheckItem(listed); });
 }
 
 std::vector<float> CrfStep::UnaryOf(const CrfItem& item, Suspicions& suspicions) const {

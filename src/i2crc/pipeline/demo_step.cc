@@ -58,6 +58,7 @@ std::vector<Stage> CeilingStages(const RunConfiguration& c) {
   train.partial_labels = false;
   train.owners.clear();
   train.min_owner = 0;
+  train.min_alone = 0;
   train.out = c.run.out / "train-seg-truth";
   PredictOptions predict = c.predict_val;
   predict.checkpoint = train.out / "checkpoint.safetensors";

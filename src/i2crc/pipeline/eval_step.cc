@@ -106,7 +106,7 @@ ItemScore<Confusion> ScoreMask(const EvalOptions& options, const EvalItem& item,
   suspicions.AddMask(options.truth, truth);
   suspicions.AddMask(options.predictions, prediction);
   // Labels that leave open which tag it is decide nothing here.
-  if (classes <= kMaxClassesWithAnyTag)
+  if (HasAnyTagLabel(classes))
     std::replace(prediction.values().begin(), prediction.values().end(), kAnyTagLabel,
                  kIgnoreLabel);
   ItemScore<Confusion> score{Confusion(classes)};

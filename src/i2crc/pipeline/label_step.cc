@@ -104,8 +104,8 @@ class LabelMaker {
     if (options_.rule == "paper")
       return {InitialLabel(object_map, maps, options_.rules.rules()), salient};
     const bool may_be_open =
-        options_.partial_labels && std::all_of(item.all_tags.begin(), item.all_tags.end(),
-                                               [&](int tag) { return met_alone_.contains(tag); });
+        options_.partial_labels && std::includes(met_alone_.begin(), met_alone_.end(),
+                                                 item.all_tags.begin(), item.all_tags.end());
     return {ObjectLabel(object_map, maps, item.all_tags,
                         may_be_open ? Contested::kAnyTag : Contested::kStrongest,
                         options_.thresholds.rules()),

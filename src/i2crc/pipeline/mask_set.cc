@@ -81,7 +81,7 @@ ImageU8 ReadCheckedGrey(const SizedFile& checked) {
 }
 
 ImageU8 ReadCheckedMask(const SizedFile& checked, int classes, AnyTag any_tag) {
-  const bool takes_any_tag = any_tag == AnyTag::kTaken && classes <= kMaxClassesWithAnyTag;
+  const bool takes_any_tag = any_tag == AnyTag::kTaken && HasAnyTagLabel(classes);
   ImageU8 mask = ReadMask(checked.path);
   CheckStillThatSize(checked, mask);
   const auto wrong = std::find_if(mask.values().begin(), mask.values().end(), [&](uint8_t value) {

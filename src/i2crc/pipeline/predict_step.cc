@@ -283,8 +283,7 @@ void Describe(PredictOptions& o, OptionSet& set) {
       .AbsentMeans(false);
   set.Add("owners", &o.owners,
           "Also write ID_owner.png, with --tags listed: how sure it is that an object is the tag "
-          "that the "
-          "mask names, 255 where nothing else can be (train-seg --owners)")
+          "that the mask names, 255 where nothing else can be (train-seg --owners)")
       .Group("Output")
       .AbsentMeans(false);
   set.Add("overlay", &o.overlay, "Also write ID_overlay.jpg, the mask over the photograph")

@@ -83,13 +83,10 @@ constexpr int kMinAlone = 10;
 constexpr const char* kWhyMinAlone =
     "a tag that hardly stands alone is not learned from open labels";
 
-// A mask has a value left to say "one of the tags" with.
-bool HasPartialLabels(const RecipeFacts& facts) { return facts.classes <= kMaxClassesWithAnyTag; }
-
 void AddLabels(const RecipeFacts& facts, Builder& b) {
   b.Section("label");
   b.Set("rule", "object", "the paper's rules ignore half of every object");
-  b.Set("partial-labels", HasPartialLabels(facts),
+  b.Set("partial-labels", HasAnyTagLabel(facts.classes),
         "attention alone knows too little of whose an object is to be learned by heart");
   b.Set("min-alone", kMinAlone, kWhyMinAlone);
 }
@@ -107,7 +104,7 @@ void AddSegmentation(const RecipeFacts& facts, Builder& b) {
   b.Set("crop-scales", Json::array({0.6, 0.8, 1, 1.25, 1.6}), "as the paper's, a little narrower");
   for (const char* jitter : {"jitter-brightness", "jitter-contrast", "jitter-saturation"})
     b.Set(jitter, 0.2, "few photographs: colours must not be learned by heart");
-  b.Set("partial-labels", HasPartialLabels(facts),
+  b.Set("partial-labels", HasAnyTagLabel(facts.classes),
         "an object that may be either tag's is better learned from photographs of one tag");
   b.Set("batch", 5, "the paper's");
   b.Set("accumulate", 1, "more steps instead");
@@ -125,9 +122,10 @@ void AddSegmentation(const RecipeFacts& facts, Builder& b) {
   b.Section("train-seg-2");
   b.Set("iterations", Steps(facts, 900, 450, 15000),
         "900 for 555 photographs, growing with the root of their number");
-  if (HasPartialLabels(facts))
+  if (HasAnyTagLabel(facts.classes)) {
     b.Set("min-owner", 0.85, "what is less sure is wrong too often: the network decides");
-  b.Set("min-alone", kMinAlone, kWhyMinAlone);
+    b.Set("min-alone", kMinAlone, kWhyMinAlone);
+  }
   b.Section("predict");
   b.Set("flip", true, "a second view, for half a second");
   b.Set("network-share", 0.5, "where network and saliency agree neither knows better");

@@ -57,9 +57,6 @@ std::string ScoredWith(const Stage& stage) {
   return Checksum(stage.scorer.options.dump() + checksums.dump());
 }
 
-// Files that begin with a dot are those of a write that was cut off.
-bool IsAside(const fs::path& file) { return file.filename().string().starts_with("."); }
-
 // A finished training is its checkpoint, on which all that follows counts. One that will be done
 // over is not looked at.
 void RefuseDamagedCheckpoint(const Stage& stage, const StageRecord& record) {
@@ -223,7 +220,8 @@ StageOutcome FinishedBefore(const Stage& stage, StageRecord record, Context& con
   outcome.name = stage.name;
   outcome.skipped = true;
   outcome.seconds = record.seconds;
-  const std::string changed = record.cleaned ? "" : ChangedFile(stage.out, record);
+  // Any other stage with a changed file is not skipped, but done over.
+  const std::string changed = stage.is_result ? ChangedFile(stage.out, record) : "";
   if (!changed.empty())
     context.log().warn(
         "{}: was changed since it was made, and is kept; remove it to have the stage {} done again",
@@ -396,9 +394,9 @@ uintmax_t CleanStages(const std::vector<Stage>& stages) {
     std::vector<std::string> gone;
     // Whether the record names it or not: an attempt that was cut off may have left it.
     if (stage.is_result && !stage.only_to_go_on.empty()) gone.push_back(stage.only_to_go_on);
-    for (const auto& [name, checksum, size, changed, inode] : record->files) {
-      const bool is_report = name.ends_with(".json") || name.ends_with(".jsonl");
-      if (!stage.is_result && !is_report) gone.push_back(name);
+    for (const MadeFile& file : record->files) {
+      const bool is_report = file.name.ends_with(".json") || file.name.ends_with(".jsonl");
+      if (!stage.is_result && !is_report) gone.push_back(file.name);
     }
     // First the record: cut off in between, nobody takes what is left for the whole.
     if (stage.is_result) {

@@ -84,13 +84,14 @@ void WriteStageRecord(const fs::path& folder, const StageRecord& record) {
   WriteFileAtomically(folder / kStageRecord, json.dump(1) + "\n");
 }
 
+bool IsAside(const fs::path& file) { return file.filename().string().starts_with("."); }
+
 std::vector<std::string> FilesIn(const fs::path& folder) {
   std::vector<std::string> names;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     const std::string name = entry.path().lexically_relative(folder).string();
-    // A dot is the first letter of files that a write which was cut off left.
-    const bool is_aside = entry.path().filename().string().starts_with(".");
-    if (entry.is_regular_file() && name != kStageRecord && name != kStageScores && !is_aside)
+    if (entry.is_regular_file() && name != kStageRecord && name != kStageScores &&
+        !IsAside(entry.path()))
       names.push_back(name);
   }
   std::sort(names.begin(), names.end());

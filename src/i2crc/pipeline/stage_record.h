@@ -43,6 +43,8 @@ inline constexpr const char* kStageScores = "scores.json";
 std::optional<StageRecord> ReadStageRecord(const std::filesystem::path& folder);
 void WriteStageRecord(const std::filesystem::path& folder, const StageRecord& record);
 
+// Files whose name begins with a dot are those of a write that was cut off, and the lock.
+bool IsAside(const std::filesystem::path& file);
 // Everything in a stage's folder but its record, its scores, and what writes that were cut off
 // left.
 std::vector<std::string> FilesIn(const std::filesystem::path& folder);

@@ -87,6 +87,12 @@ class StageTest : public ::testing::Test {
             {}};
   }
 
+  static Stage AsResult(Stage stage) {
+    stage.is_result = true;
+    stage.only_to_go_on = "state";
+    return stage;
+  }
+
   std::vector<StageOutcome> Run() {
     Context context;
     return RunStages({Copy(), Twice()}, dir_ / "run/metrics.jsonl", context);
@@ -308,8 +314,7 @@ TEST_F(StageTest, DoesOverWhatIsNotAsItWasMade) {
 }
 
 TEST_F(StageTest, KeepsAResultThatWasCorrectedByHand) {
-  Stage result = Copy();
-  result.is_result = true;
+  const Stage result = AsResult(Copy());
   testing::LoggedContext context;
   RunStages({result}, dir_ / "run/metrics.jsonl", context);
   WriteBytes(dir_ / "run/copy/out", "by hand");
@@ -354,12 +359,7 @@ TEST_F(StageTest, ThePlanSaysWhatFollowsFromAChange) {
 
 // The results are what a run is for; `copy` is made again only where `twice` has to be.
 TEST_F(StageTest, WhatIsCleanedIsMissedOnlyWhereItIsNeeded) {
-  const auto stages = [this] {
-    Stage result = Twice();
-    result.is_result = true;
-    result.only_to_go_on = "state";
-    return std::vector<Stage>{Copy(), result};
-  };
+  const auto stages = [this] { return std::vector<Stage>{Copy(), AsResult(Twice())}; };
   Run();
   WriteBytes(dir_ / "run/copy/report.json", "{}");
   EXPECT_EQ(CleanStages(stages()), 2);
@@ -416,9 +416,7 @@ TEST_F(StageTest, AnAttemptThatWasCutOffBehindItsLineLeavesNoSecondOne) {
 }
 
 TEST_F(StageTest, CleaningThatWasCutOffIsDoneByTheNext) {
-  Stage result = Copy();
-  result.is_result = true;
-  result.only_to_go_on = "state";
+  const Stage result = AsResult(Copy());
   before_copy_ = [this] { WriteBytes(dir_ / "run/copy/state", "half"); };
   Run();
   CleanStages({result});
@@ -428,9 +426,7 @@ TEST_F(StageTest, CleaningThatWasCutOffIsDoneByTheNext) {
 }
 
 TEST_F(StageTest, OfAResultOnlyWhatWentOnWithItIsCleaned) {
-  Stage result = Copy();
-  result.is_result = true;
-  result.only_to_go_on = "state";
+  const Stage result = AsResult(Copy());
   before_copy_ = [this] { WriteBytes(dir_ / "run/copy/state", "half"); };
   Run();
   EXPECT_EQ(CleanStages({result}), 4);

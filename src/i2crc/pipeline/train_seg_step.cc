@@ -131,8 +131,8 @@ class SegmentationTask : public TrainingTask {
   }
 
   bool MayBeOpen(const CheckedImage& image) const {
-    return std::all_of(image.tags.begin(), image.tags.end(),
-                       [&](int tag) { return met_alone_.contains(tag); });
+    return std::includes(met_alone_.begin(), met_alone_.end(), image.tags.begin(),
+                         image.tags.end());
   }
 
   const TrainSegOptions& options_;
@@ -214,8 +214,7 @@ void Describe(TrainSegOptions& o, OptionSet& set) {
       .Group("Data");
   set.Add("min-owner", &o.min_owner,
           "With --partial-labels and --owners: an object whose tag is less sure than this is one "
-          "of the image's "
-          "tags, whichever the mask names")
+          "of the image's tags, whichever the mask names")
       .Range(0, 1)
       .Group("Data")
       .AbsentMeans(0);
@@ -291,7 +290,7 @@ TrainingResult RunTrainSeg(const TrainSegOptions& options, Context& context) {
   CheckFolder(options.labels, "--labels");
   CheckOutFolder(options.out, {});
   const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
-  if (options.partial_labels && classes.count() > kMaxClassesWithAnyTag)
+  if (options.partial_labels && !HasAnyTagLabel(classes.count()))
     Fail("--partial-labels: at most {} classes, here are {}", kMaxClassesWithAnyTag,
          classes.count());
   if (options.min_owner > 0 && (options.owners.empty() || !options.partial_labels))
