@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "i2crc/image/image_file.h"
@@ -405,6 +406,40 @@ TEST_F(RecipesTest, ATrainingStartsFromAnotherCheckpoint) {
   ExpectRefused(TrainSegOn("s/SegmentationClass", "deeplabplus-resnet18") +
                     Arguments{"--start", segmentation},
                 "needed is a deeplabplus-resnet18");
+  ExpectRefused(TrainCls() + Arguments{"--start", segmentation}, "needed is one for attention");
+  Arguments wider = TrainCls() + Arguments{"--start", attention};
+  *std::next(std::find(wider.begin(), wider.end(), "--width")) = "0.25";
+  ExpectRefused(wider, "a resnet18 of width 0.125, needed is a resnet18 of width 0.25");
+  // The head comes along: where nothing is learned it is the same.
+  ASSERT_EQ(Run(TrainCls() + Arguments{"--start", attention, "--lr", "1e-30"}).status, 0);
+  EXPECT_EQ(ReadTensorFile(dir_ / "out/checkpoint.safetensors").Find("head.weight")->bytes,
+            ReadTensorFile(attention).Find("head.weight")->bytes);
+}
+
+TEST_F(RecipesTest, WithWeightsTheAttentionNetworkStartsFromTheTags) {
+  TensorMap weights;  // in place of ImageNet's
+  const TensorMap trained = ReadTensorFile(ScenesWorld::Get().attention());
+  for (const auto& [name, tensor] : trained.items())
+    if (!name.starts_with("head.")) weights.Add(name, tensor);
+  WriteSafetensors(dir_ / "w.safetensors", weights);
+  std::string config = Config("saliency = 's/Saliency'\nweights = 'w.safetensors'\n") +
+                       "[train-tags]\nwidth = 0.125\ninput-size = 64\n";
+  const std::string arch = "arch = 'resnet18'\n";
+  config.erase(config.find(arch), arch.size());
+  const auto record = [&](const std::string& text) {
+    const ProgramResult result = RunConfig(text, {"--to", "train-cls"});
+    EXPECT_EQ(result.status, 0) << result.err;
+    return nlohmann::json::parse(ReadBytes(dir_ / "out/train-cls/stage.json"))["recipe"];
+  };
+  const nlohmann::json made = record(config);
+  EXPECT_EQ(made["options"]["arch"], "resnet18-stride32");
+  EXPECT_TRUE(made["inputs"].contains("start")) << made["inputs"];
+  EXPECT_THAT(RunConfig(config, {"--to", "train-cls", "--dry-run"}).out,
+              Not(HasSubstr("would be done")));
+  // Another network than the tags' begins anew.
+  config.insert(config.find("[train-cls]\n") + std::strlen("[train-cls]\n"),
+                "normalisation = 'bgr'\n");
+  EXPECT_FALSE(record(config)["inputs"].contains("start"));
 }
 
 }  // namespace

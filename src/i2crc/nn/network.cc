@@ -65,6 +65,8 @@ double Network::InitialDeviation(const std::string& name, const at::Tensor& weig
 }
 
 bool IsAttentionArch(const std::string& arch) { return Contains(AttentionArchs(), arch); }
+
+std::string WithoutStride(const std::string& arch) { return arch.substr(0, arch.find("-stride")); }
 bool IsSegmentationArch(const std::string& arch) { return Contains(SegmentationArchs(), arch); }
 
 std::unique_ptr<Network> MakeNetwork(const NetworkSpec& spec, uint64_t seed) {

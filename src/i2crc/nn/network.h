@@ -27,6 +27,8 @@ struct NetworkSpec {
 };
 
 bool IsAttentionArch(const std::string& arch);
+// Without "-stride32": the stride of an attention network changes neither names nor shapes.
+std::string WithoutStride(const std::string& arch);
 bool IsSegmentationArch(const std::string& arch);
 const std::vector<std::string>& AttentionArchs();
 const std::vector<std::string>& SegmentationArchs();

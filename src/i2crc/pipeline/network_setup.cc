@@ -128,18 +128,20 @@ std::string BackboneOf(const std::filesystem::path& weights) {
 
 void StartFrom(Network& network, const std::filesystem::path& checkpoint,
                const ClassNames& classes) {
-  const NetworkKind kind = KindOfCheckpoint(checkpoint);
+  const bool is_attention = IsAttentionArch(network.spec().arch);
+  const NetworkKind kind = is_attention ? NetworkKind::kAttention : KindOfCheckpoint(checkpoint);
   const LoadedNetwork other = LoadCheckpoint(checkpoint, kind, classes);
-  if (kind == NetworkKind::kSegmentation) {
-    if (other.info.spec.arch != network.spec().arch ||
+  const TensorMap state = SaveState(*other.network);
+  if (is_attention || kind == NetworkKind::kSegmentation) {
+    if (WithoutStride(other.info.spec.arch) != WithoutStride(network.spec().arch) ||
         other.info.spec.width != network.spec().width)
       Fail("{}: a {} of width {}, needed is a {} of width {}", checkpoint.string(),
            other.info.spec.arch, other.info.spec.width, network.spec().arch, network.spec().width);
-    LoadState(network, SaveState(*other.network), checkpoint.string());
+    LoadState(network, state, checkpoint.string());
     return;
   }
-  TensorMap all = SaveState(*other.network), backbone;
-  for (auto& [name, tensor] : all.items())
+  TensorMap backbone;
+  for (const auto& [name, tensor] : state.items())
     if (!other.network->IsHead(name)) backbone.Add(name, tensor);
   LoadBackbone(network, std::move(backbone), checkpoint.string());
 }

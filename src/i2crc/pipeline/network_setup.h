@@ -46,9 +46,9 @@ Training MakeTraining(const std::string& title, const TrainingOptions& options,
                       const NetworkSpec& spec, const ClassNames& classes,
                       const std::vector<CheckedImage>& images, nlohmann::ordered_json settings);
 
-// Fills a segmentation network from another checkpoint: all of it from a segmentation network's of
-// the same architecture and classes, the backbone from an attention network's. Throws Error "FILE:
-// …" where it does not fit.
+// Fills a network from another checkpoint: all of it from a network's of the same kind, classes and
+// architecture (but for the stride of an attention network), the backbone of a segmentation network
+// from an attention network's. Throws Error "FILE: …" where it does not fit.
 void StartFrom(Network& network, const std::filesystem::path& checkpoint,
                const ClassNames& classes);
 

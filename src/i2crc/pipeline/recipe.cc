@@ -43,10 +43,6 @@ class Builder {
   std::vector<RecipeValue> values_;
 };
 
-bool CanTellTags(const RecipeFacts& facts) {
-  return facts.has_weights && facts.backbone.starts_with("resnet");
-}
-
 void AddTags(const RecipeFacts& facts, Builder& b) {
   if (!CanTellTags(facts)) return;
   b.Section("train-tags");
@@ -59,7 +55,11 @@ void AddTags(const RecipeFacts& facts, Builder& b) {
 void AddAttention(const RecipeFacts& facts, Builder& b) {
   constexpr int kBatch = 5;
   b.Section("train-cls");
-  b.Set("arch", facts.backbone, "what the weights are of");
+  if (CanTellTags(facts))
+    b.Set("arch", facts.backbone + "-stride32",
+          "train-tags', which it starts from: its head knows names that so few steps do not teach");
+  else
+    b.Set("arch", facts.backbone, "what the weights are of");
   b.Set("batch", kBatch, "the paper's");
   const int64_t steps = Steps(facts, 666, 400, 12000);
   const auto epochs = std::max<int64_t>(
@@ -135,6 +135,10 @@ void AddSegmentation(const RecipeFacts& facts, Builder& b) {
 }
 
 }  // namespace
+
+bool CanTellTags(const RecipeFacts& facts) {
+  return facts.has_weights && facts.backbone.starts_with("resnet");
+}
 
 nlohmann::ordered_json ToJson(const RecipeFacts& facts) {
   nlohmann::ordered_json json = {{"images", facts.images},

@@ -25,6 +25,10 @@ struct RecipeFacts {
 };
 nlohmann::ordered_json ToJson(const RecipeFacts& facts);
 
+// Whether a linear layer on the backbone's features can learn to tell tags (train-tags): a
+// ResNet's, with its weights.
+bool CanTellTags(const RecipeFacts& facts);
+
 // One value of a recipe: [section] option = value, and why.
 struct RecipeValue {
   std::string section, option;

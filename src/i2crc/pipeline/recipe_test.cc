@@ -75,11 +75,18 @@ TEST(PracticalRecipe, GuessesTagsWhereImageNetKnowsMore) {
   EXPECT_EQ(tags(Facts(555, "resnet50")), "guessed");
   EXPECT_EQ(With<TrainTagsOptions>(PracticalRecipe(Facts(555, "resnet18")), {"train-tags"}).arch,
             "resnet18-stride32");
+  // The attention network starts from it.
+  const auto attention = [](const RecipeFacts& facts) {
+    return With<TrainClsOptions>(PracticalRecipe(facts), {"train-cls"}).arch;
+  };
+  EXPECT_EQ(attention(Facts(555, "resnet18")), "resnet18-stride32");
+  EXPECT_EQ(attention(Facts(555, "vgg16")), "vgg16");
   // No linear layer follows VGG16's features in an attention network.
   EXPECT_EQ(tags(Facts(555, "vgg16")), "unknown");
   RecipeFacts scratch = Facts(555, "resnet18");
   scratch.has_weights = false;
   EXPECT_EQ(tags(scratch), "unknown");
+  EXPECT_EQ(attention(scratch), "resnet18");
 }
 
 TEST(PracticalRecipe, PassesOverFewStepsThatAreNotFinite) {

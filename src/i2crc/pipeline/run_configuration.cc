@@ -74,7 +74,7 @@ void ResolveRecipe(RunConfiguration& c, const TomlFile& file, std::optional<doub
   c.facts.classes = classes.count();
   c.facts.has_saliency = !IsNone(c.run.saliency);
   c.facts.has_weights = !weights.empty();
-  c.facts.backbone = !train_cls.arch.empty() ? train_cls.arch
+  c.facts.backbone = !train_cls.arch.empty() ? WithoutStride(train_cls.arch)
                      : weights.empty()       ? "resnet18"
                                              : BackboneOf(weights);
   c.facts.has_fast_bf16 = HasFastBf16();
@@ -183,6 +183,15 @@ void JoinFolders(RunConfiguration& c) {
   c.eval.json = run.out / "eval" / "report.json";
 }
 
+// Whether the attention network can start from the one that train-tags makes, whatever the sections
+// make of both.
+bool CanStart(const RunConfiguration& c) {
+  return CanTellTags(c.facts) &&
+         WithoutStride(c.train_tags.arch) == WithoutStride(c.train_cls.arch) &&
+         c.train_tags.width == c.train_cls.width &&
+         c.train_tags.normalisation == c.train_cls.normalisation;
+}
+
 // What the practical recipe joins otherwise: a first round of two networks, each of half of the
 // photographs, that label each other's half with what is known of it; and no refinement.
 void JoinRounds(RunConfiguration& c) {
@@ -227,8 +236,9 @@ void JoinRounds(RunConfiguration& c) {
   c.train_tags.list = c.run.train;
   c.train_tags.classes = c.run.classes;
   c.train_tags.out = out / "train-tags";
-  if (c.predict_val.tags == "guessed")
-    c.predict_val.attention = c.train_tags.out / "checkpoint.safetensors";
+  const auto checkpoint = c.train_tags.out / "checkpoint.safetensors";
+  c.train_cls.start = CanStart(c) ? checkpoint : fs::path();
+  if (c.predict_val.tags == "guessed") c.predict_val.attention = checkpoint;
 }
 
 }  // namespace
@@ -356,7 +366,7 @@ std::string ToToml(const RunConfiguration& configuration) {
   std::vector<std::string> half;
   if (c.is_practical()) half.push_back("half");
   if (!c.saliency.model.empty()) add("saliency", c.saliency, {"model"});
-  if (c.guesses_tags()) add("train-tags", c.train_tags, {"weights"});
+  if (c.trains_tags()) add("train-tags", c.train_tags, {"weights"});
   add("train-cls", c.train_cls, {"weights"});
   add("cam", c.cam);
   add("label", c.label);

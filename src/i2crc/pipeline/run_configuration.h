@@ -69,6 +69,8 @@ struct RunConfiguration {
   bool is_practical() const { return recipe.name == "practical"; }
   // Whether a network tells the tags of photographs that have none given.
   bool guesses_tags() const { return is_practical() && predict_val.tags == "guessed"; }
+  // Whether there is such a network: for that, or for the attention network to start from.
+  bool trains_tags() const { return guesses_tags() || !train_cls.start.empty(); }
 };
 
 // Derives the recipe, reads the sections of the stages over it and joins the stages' folders. What

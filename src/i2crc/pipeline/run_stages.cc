@@ -111,10 +111,13 @@ Stage TrainClsStage(const std::string& name, const TrainClsOptions& options,
           SettingsOf(options),
           [options, saliency_by] {
             const auto ids = ReadImageIds(options.list);
-            return std::vector<StageInput>{
+            std::vector<StageInput> inputs = {
                 File("list", options.list), File("classes", options.classes),
                 File("weights", options.weights), Photographs(options.images, ids),
                 FilesOf("saliency", options.saliency, ids, ".png", saliency_by)};
+            if (!options.start.empty())
+              inputs.push_back(File("start", options.start, "train-tags"));
+            return inputs;
           },
           [options](Context& context) { RunTrainCls(options, context); },
           {},

@@ -46,7 +46,7 @@ std::vector<Stage> AllStages(const RunConfiguration& c) {
   };
   std::vector<Stage> stages;
   if (!saliency_by.empty()) stages.push_back(SaliencyStage(c.saliency));
-  if (c.guesses_tags()) stages.push_back(TrainTagsStage(c.train_tags));
+  if (c.trains_tags()) stages.push_back(TrainTagsStage(c.train_tags));
   stages.push_back(TrainClsStage("train-cls", c.train_cls, saliency_by));
   stages.push_back(CamStage("cam", c.cam, "train-cls", ScoreOf(c, {}, c.cam.out, c.run.train)));
   stages.push_back(LabelStage(c.label, saliency_by, score(c.label.out)));
@@ -216,7 +216,7 @@ nlohmann::ordered_json DescribeRun(const RunConfiguration& c) {
   };
   add("run", c.run);
   if (!c.saliency.model.empty()) add("saliency", c.saliency);
-  if (c.guesses_tags()) add("train-tags", c.train_tags);
+  if (c.trains_tags()) add("train-tags", c.train_tags);
   add("train-cls", c.train_cls);
   add("cam", c.cam);
   add("label", c.label);
@@ -239,7 +239,7 @@ nlohmann::ordered_json DescribeRun(const RunConfiguration& c) {
         {"val", c.run.val},
         {"classes", c.run.classes},
         {"saliency model", c.saliency.model},
-        {"train-tags weights", c.guesses_tags() ? c.train_tags.weights : fs::path()},
+        {"train-tags weights", c.trains_tags() ? c.train_tags.weights : fs::path()},
         {"train-cls weights", c.train_cls.weights},
         {"train-seg-1 weights", c.train_seg_1.weights},
         {"train-seg-2 weights", c.train_seg_2.weights}})

@@ -106,7 +106,7 @@ class AttentionTask : public TrainingTask {
 
 bool FreezeBatchNorm(const TrainClsOptions& options) {
   if (options.freeze_bn != "auto") return options.freeze_bn == "on";
-  return options.arch != "vgg16" && !options.weights.empty();
+  return options.arch != "vgg16" && (!options.weights.empty() || !options.start.empty());
 }
 
 void WarnOfTags(const std::vector<CheckedImage>& images, Context& context) {
@@ -147,8 +147,16 @@ void Describe(TrainClsOptions& o, OptionSet& set) {
       .Group("Data");
   set.Add("arch", &o.arch, "The attention network").OneOf(AttentionArchs()).Group("Network");
   DescribeNetwork(o, set);
-  set.Add("freeze-bn", &o.freeze_bn,
-          "Keep batch norm's statistics and affine parameters; auto: with a ResNet and --weights")
+  set.Add("start", &o.start,
+          "A checkpoint of train-tags or train-cls, of this architecture and these classes, to "
+          "start "
+          "from instead of --weights, with its head")
+      .Value("FILE")
+      .Group("Network");
+  set.Add(
+         "freeze-bn", &o.freeze_bn,
+         "Keep batch norm's statistics and affine parameters; auto: with a ResNet and --weights or "
+         "--start")
       .OneOf({"auto", "on", "off"})
       .Group("Network");
   set.Add("input-size", &o.input_size, "Side of the square that images are resized to")
@@ -206,6 +214,10 @@ TrainingResult RunTrainCls(const TrainClsOptions& options, Context& context) {
                                    classes, images, SettingsOf(options));
   training.info.input_size = options.input_size;
   Network& network = *training.network;
+  if (!options.start.empty()) {
+    StartFrom(network, options.start, classes);
+    training.loop.identity["start"] = FileChecksum(options.start);
+  }
   if (FreezeBatchNorm(options)) network.FreezeBatchNorm();
   network.Train();
   if (TrainingIsFinished(options.out, training.loop.identity))

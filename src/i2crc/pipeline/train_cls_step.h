@@ -17,6 +17,9 @@ namespace i2crc {
 // Stage 1 of ALGORITHM.md: the attention network with its relation losses.
 struct TrainClsOptions : TrainingOptions {
   std::filesystem::path saliency;
+  // A checkpoint of an attention network, such as train-tags makes, to start from with its head
+  // instead of `weights` and a new head.
+  std::filesystem::path start;
   std::string arch = "vgg16";
   int epochs = 30;
   int input_size = 256;
