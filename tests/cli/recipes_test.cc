@@ -146,6 +146,41 @@ TEST_F(RecipesTest, ANetworkOfHalfThePhotographsJudgesTheOtherHalf) {
                 "--cams is used with --tags listed only");
 }
 
+TEST_F(RecipesTest, AnObjectThatMayBeSeveralTagsIsNotLeftToBackground) {
+  // Objects as blurred maps have them, names as a network that has hardly learned.
+  const Arguments listed = {"--tags",     "listed",     "--classes",       "s/classes.txt",
+                            "--saliency", "s/Saliency", "--network-share", "0"};
+  for (const Arguments& crf : {Arguments{}, Arguments{"--crf"}}) {
+    for (const auto& [out, option] :
+         {std::pair{"argmax", "--no-objects-first"}, {"first", "--objects-first"}}) {
+      const ProgramResult result =
+          Run(Predict() + listed + crf + Arguments{option, "--probabilities"});
+      ASSERT_EQ(result.status, 0) << result.err;
+      fs::remove_all(dir_ / out);
+      fs::rename(dir_ / "out", dir_ / out);
+    }
+    int more = 0;
+    for (const auto& [id, allowed] : AllowedLabels()) {
+      const ImageU8 argmax = ReadMask(dir_ / "argmax" / (id + ".png"));
+      const ImageU8 first = ReadMask(dir_ / "first" / (id + ".png"));
+      if (allowed.size() == 2) {
+        EXPECT_EQ(argmax.values(), first.values()) << id;
+      }
+      for (size_t p = 0; p < first.pixels(); ++p) {
+        more += first.data()[p] > 0 && argmax.data()[p] == 0;
+        if (crf.empty() && argmax.data()[p] > 0) {
+          ASSERT_EQ(first.data()[p], argmax.data()[p]) << id;
+        }
+      }
+    }
+    EXPECT_GT(more, 0);
+    ExpectMasksOfTheTags("first");
+  }
+  ExpectRefused(
+      Predict() + Arguments{"--crf", "--objects-first", "--crf-labels", "mass:0.1"},
+      "--crf-labels mass:0.1: with --objects-first the CRF decides on objects, and any can win");
+}
+
 TEST_F(RecipesTest, TagsThatNobodyGaveAreGuessed) {
   const Arguments train = {
       "train-tags",        "--images",      "s/JPEGImages", "--list",       "s/train.txt",

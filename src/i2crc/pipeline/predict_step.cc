@@ -175,6 +175,9 @@ void CheckCrfOptions(const PredictOptions& options, Context& context) {
   }
   if (Resolve(options.crf).labels == CrfLabels::kTags && options.list.empty())
     Fail("--crf-labels tags goes by the tags of --list, which is missing");
+  if (options.objects_first && Resolve(options.crf).labels != CrfLabels::kAll)
+    Fail("--crf-labels {}: with --objects-first the CRF decides on objects, and any can win",
+         options.crf.labels);
 }
 
 // Headers and sizes of the attention maps, before hours of work. An image or a tag without one is
@@ -270,6 +273,11 @@ void Describe(PredictOptions& o, OptionSet& set) {
       .Range(0, 1)
       .Group("Tags")
       .AbsentMeans(0.5);
+  set.Add("objects-first", &o.objects_first,
+          "Decide first where an object is, of whatever class, then whose, so that background does "
+          "not win where classes share a pixel")
+      .Group("Output")
+      .AbsentMeans(false);
   set.Add("min-certain", &o.min_certain, "A pixel whose label is less probable is ignored (255)")
       .Range(0, 1)
       .Group("Output")

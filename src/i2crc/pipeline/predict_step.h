@@ -33,6 +33,9 @@ struct PredictOptions {
   std::filesystem::path cams;       // listed: folder of attention maps, or empty
   std::filesystem::path attention;  // guessed: that network, of train-tags or train-cls
   EvidenceOptions evidence;
+  // A mask is decided by two questions, with the CRF and without: where an object is, of whatever
+  // class, and then whose (labels/objects_first.h); else by one argmax.
+  bool objects_first = false;
   bool objects = false;    // also ID_object.png: what the network alone takes for an object
   bool owners = false;     // also ID_owner.png: how sure it is which tag an object is, 0…255
   double min_certain = 0;  // a pixel whose label is less probable is ignored

@@ -11,6 +11,7 @@
 #include "i2crc/image/image_file.h"
 #include "i2crc/image/overlay.h"
 #include "i2crc/labels/evidence.h"
+#include "i2crc/labels/objects_first.h"
 #include "i2crc/pipeline/crf_step.h"
 #include "i2crc/weights/tensor_file.h"
 
@@ -69,7 +70,8 @@ ImageU8 OwnerMap(std::span<const float> probabilities, const std::vector<int>& c
 
 // What is more than an argmax goes to threads beside the network's.
 bool NeedsWork(const PredictOptions& options) {
-  return options.use_crf || options.tags == "listed" || options.min_certain > 0;
+  return options.use_crf || options.tags == "listed" || options.objects_first ||
+         options.min_certain > 0;
 }
 
 }  // namespace
@@ -134,6 +136,7 @@ ImageU8 PredictionWriter::AfterCrf(const CheckedImage& image, const ImageU8& rgb
     belief.own = std::move(output.marginals);
     belief.probabilities = belief.own;
   }
+  if (options_.min_certain > 0) return Decide(image, belief);
   ImageU8 mask(rgb.height(), rgb.width(), 1);
   std::transform(output.mask.values().begin(), output.mask.values().end(), mask.values().begin(),
                  [&](uint16_t label) {
@@ -142,16 +145,40 @@ ImageU8 PredictionWriter::AfterCrf(const CheckedImage& image, const ImageU8& rgb
   return mask;
 }
 
+ImageU8 PredictionWriter::AfterCrfs(const CheckedImage& image, const ImageU8& rgb, Belief& belief) {
+  const auto marginals = [&](std::vector<float> values) {
+    const auto labels = static_cast<int>(values.size() / rgb.pixels());
+    if (labels == 1) return values;
+    return runner_
+        ->Run({CrfUnary::Kind::kProbability, values, labels}, rgb, {}, /*want_marginals=*/true,
+              image.photograph.string())
+        .marginals;
+  };
+  const std::vector<float> object = marginals(ObjectOrNot(belief.probabilities, rgb.pixels()));
+  belief.own = ObjectTimesOwners(
+      object, marginals(OwnersOfObjects(belief.probabilities, rgb.pixels())), rgb.pixels());
+  belief.probabilities = belief.own;
+  return Decide(image, belief);
+}
+
+ImageU8 PredictionWriter::Decide(const CheckedImage& image, const Belief& belief) const {
+  return (options_.objects_first ? DecideObjectsFirst : DecideLabels)(
+      belief.probabilities, belief.classes, image.height, image.width, options_.min_certain);
+}
+
 void PredictionWriter::WriteRefined(const CheckedImage& image, const PhotographEvidence& evidence,
                                     const at::Tensor& network) {
   Belief belief = BeliefOf(image, evidence, network);
   const std::vector<float> before_crf = options_.owners ? belief.own : std::vector<float>();
   // Nothing but background can win without a tag.
   const bool uses_crf = runner_ && !belief.classes.empty();
-  ImageU8 mask = uses_crf ? AfterCrf(image, evidence.rgb, belief) : ImageU8();
-  if (!uses_crf || options_.min_certain > 0)
-    mask = DecideLabels(belief.probabilities, belief.classes, image.height, image.width,
-                        options_.min_certain);
+  ImageU8 mask;
+  if (uses_crf && options_.objects_first)
+    mask = AfterCrfs(image, evidence.rgb, belief);
+  else if (uses_crf)
+    mask = AfterCrf(image, evidence.rgb, belief);
+  else
+    mask = Decide(image, belief);
   if (options_.owners)
     WriteGreyPng(OutputPath(options_.out, image.id, "_owner.png"),
                  OwnerMap(before_crf, belief.classes, mask));

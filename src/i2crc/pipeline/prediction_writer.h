@@ -54,6 +54,9 @@ class PredictionWriter {
                   const at::Tensor& network) const;
   // The mask; the probabilities become marginals where anything asks for them.
   ImageU8 AfterCrf(const CheckedImage& image, const ImageU8& rgb, Belief& belief);
+  // The same with one CRF for objects and one for names. The probabilities become marginals.
+  ImageU8 AfterCrfs(const CheckedImage& image, const ImageU8& rgb, Belief& belief);
+  ImageU8 Decide(const CheckedImage& image, const Belief& belief) const;
   // The mask comes last: where it is, the rest is too.
   void WriteFiles(const CheckedImage& image, const ImageU8& rgb, const ImageU8& mask,
                   const std::vector<int64_t>& shape, std::span<const float> probabilities);

@@ -131,6 +131,8 @@ void AddSegmentation(const RecipeFacts& facts, Builder& b) {
   b.Set("network-share", 0.5, "where network and saliency agree neither knows better");
   b.Set("network-share-apart", 0.9,
         "where they do not, the network knows what it looks for, and a detector fails as a whole");
+  b.Set("objects-first", true,
+        "where it is not known whose an object is it is an object all the same");
   b.Set("tag-balance", 1, "each tag was given because it is somewhere in the photograph");
 }
 
