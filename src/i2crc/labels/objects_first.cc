@@ -9,7 +9,7 @@
 namespace i2crc {
 namespace {
 
-// So that the logarithm of what a softmax rounded to 0 is finite.
+// What a softmax rounded to 0 still claims, so that the claims of a pixel never sum to 0.
 constexpr float kLeast = 1e-12F;
 
 size_t ClassesOf(std::span<const float> probabilities, size_t pixels) {
@@ -61,8 +61,8 @@ ImageU8 DecideObjectsFirst(std::span<const float> probabilities, std::span<const
                            int height, int width, double min_certain) {
   ImageU8 mask(height, width, 1);
   const size_t pixels = mask.pixels();
-  ENSURE(probabilities.size() == pixels * (classes.size() + 1),
-         "{} probabilities for {}x{} pixels", probabilities.size(), width, height);
+  ENSURE(probabilities.size() == pixels * (classes.size() + 1), "{} probabilities for {}x{} pixels",
+         probabilities.size(), width, height);
   for (size_t p = 0; p < pixels; ++p) {
     size_t best = 0;
     if (!classes.empty() && probabilities[p] < 0.5F) {

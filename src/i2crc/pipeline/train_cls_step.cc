@@ -149,8 +149,7 @@ void Describe(TrainClsOptions& o, OptionSet& set) {
   DescribeNetwork(o, set);
   set.Add("start", &o.start,
           "A checkpoint of train-tags or train-cls, of this architecture and these classes, to "
-          "start "
-          "from instead of --weights, with its head")
+          "start from instead of --weights, with its head")
       .Value("FILE")
       .Group("Network");
   set.Add(
