@@ -4,8 +4,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
+#include <sys/wait.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <vector>
@@ -454,6 +457,34 @@ TEST_F(Limits, DecodingTakesWhatIsCounted) {
                                     [&, &file = bytes] { Decode(file); }),
                 ::testing::ExitedWithCode(0), "");
   }
+}
+
+// From here on rows come from the system one by one, not from what earlier tests gave back.
+void FillGapsOfHeap() {
+  mallopt(M_MMAP_THRESHOLD, 1 << 16);
+  const size_t from_system = mallinfo2().hblks;
+  static std::vector<void*> kept;  // by a process that ends soon
+  while (mallinfo2().hblks == from_system) kept.push_back(std::malloc(size_t{1} << 17));
+}
+
+// libpng says of some allocations that fail what it says of damaged files.
+TEST_F(Limits, APngForWhichMemoryDoesNotSufficeIsNotCalledDamaged) {
+  I2CRC_NEEDS_LIMITED_MEMORY();
+  const std::string bytes = MakePng(ImageU8(64, 60000, 3, 99), PngOptions());
+  int out_of_memory = 0;
+  for (uint64_t memory = 0; memory < uint64_t{1} << 20; memory += uint64_t{64} << 10) {
+    EXPECT_EXIT(
+        {
+          FillGapsOfHeap();
+          testing::WorkWithin(memory, 60, [&] { Decode(bytes); });
+        },
+        [&](int status) {
+          out_of_memory += WIFEXITED(status) && WEXITSTATUS(status) == 1 ? 1 : 0;
+          return WIFEXITED(status) && WEXITSTATUS(status) >= 1;
+        },
+        "^(made: out of memory; .*\n)?$");
+  }
+  EXPECT_GT(out_of_memory, 0);
 }
 
 // --- Headers ---

@@ -10,8 +10,8 @@
 #include <array>
 #include <csetjmp>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
-#include <string_view>
 #include <vector>
 
 #include "i2crc/image/decode_limits.h"
@@ -24,11 +24,20 @@ namespace {
 constexpr uint64_t kMaxInflation = 1032;
 constexpr size_t kMaxChunkBytes = size_t{64} << 20;
 
-constexpr const char* kNoMemory = "Out of memory";  // as libpng says it
-
+// What became of a piece of libpng's work. It says in several ways that memory ran out, one of them
+// the words for a damaged file, so that is kept by whoever was asked for the memory.
 struct Message {
   std::array<char, 160> text = {};
+  bool out_of_memory = false;
 };
+
+png_voidp OnAllocate(png_structp png, png_alloc_size_t bytes) {
+  void* memory = std::malloc(bytes);
+  if (memory == nullptr) static_cast<Message*>(png_get_mem_ptr(png))->out_of_memory = true;
+  return memory;
+}
+
+void OnFree(png_structp, png_voidp memory) { std::free(memory); }
 
 [[noreturn]] void OnError(png_structp png, png_const_charp what) {
   auto* message = static_cast<Message*>(png_get_error_ptr(png));
@@ -107,12 +116,12 @@ class Reader {
   Reader(std::span<const uint8_t> bytes, const std::string& name)
       : name_(name), source_{bytes.data(), bytes.size()}, size_(bytes.size()) {
     if (!ChunksFit(bytes)) Fail("{}: truncated or damaged PNG: file ends too early", name_);
-    png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, &message_, OnError, OnWarning);
+    png_ = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &message_, OnError, OnWarning, &message_,
+                                    OnAllocate, OnFree);
     if (png_ != nullptr) info_ = png_create_info_struct(png_);
     if (info_ == nullptr || !ReadInfo(png_, info_, &source_)) {
-      const Message why = message_;
       png_destroy_read_struct(&png_, &info_, nullptr);
-      Fail("{}: truncated or damaged PNG: {}", name_, why.text.data());
+      Damaged();
     }
   }
   ~Reader() { png_destroy_read_struct(&png_, &info_, nullptr); }
@@ -166,6 +175,7 @@ class Reader {
 
  private:
   [[noreturn]] void Damaged() const {
+    if (message_.out_of_memory) throw OutOfMemory(name_);
     Fail("{}: truncated or damaged PNG: {}", name_, message_.text.data());
   }
 
@@ -194,7 +204,10 @@ void OnWrite(png_structp png, png_bytep bytes, size_t count) {
     done = true;
   } catch (...) {
   }
-  if (!done) png_error(png, kNoMemory);
+  if (!done) {
+    static_cast<Message*>(png_get_error_ptr(png))->out_of_memory = true;
+    png_error(png, "out of memory");
+  }
 }
 
 void OnFlush(png_structp) {}
@@ -231,12 +244,13 @@ bool WriteAll(png_structp png, png_infop info, StoredPixels* pixels, const png_c
 std::string Encode(StoredPixels pixels, const png_color* palette, const std::string& name) {
   std::string out;
   Message message;
-  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &message, OnError, OnWarning);
+  png_structp png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &message, OnError, OnWarning,
+                                              &message, OnAllocate, OnFree);
   png_infop info = png == nullptr ? nullptr : png_create_info_struct(png);
   const bool begun = info != nullptr;
   const bool done = begun && WriteAll(png, info, &pixels, palette, &out);
   png_destroy_write_struct(&png, &info);
-  if (!begun || std::string_view(message.text.data()) == kNoMemory) throw OutOfMemory(name);
+  if (message.out_of_memory) throw OutOfMemory(name);
   if (!done) Fail("{}: cannot encode PNG: {}", name, message.text.data());
   return out;
 }
