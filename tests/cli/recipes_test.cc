@@ -314,6 +314,25 @@ TEST_F(RecipesTest, DoesWithoutSaliency) {
   ExpectRefused({"run", "--config", "c.toml"}, "the paper's rules need maps");
 }
 
+TEST_F(RecipesTest, PredictWarnsOfMapsThatSayNothing) {
+  const std::string id = TrainIds()[0];
+  Write("one.txt", id + " 0\n");
+  fs::create_directory(dir_ / "maps");
+  fs::create_directory(dir_ / "cams");
+  WriteGreyPng(dir_ / ("maps/" + id + ".png"), ImageU8(64, 64, 1, 7));
+  ImageU8 dark(64, 64, 1);
+  dark.at(5, 5, 0) = 1;
+  WriteGreyPng(dir_ / ("cams/" + id + "_0.png"), dark);
+  const ProgramResult result = Run(
+      Predict("one.txt") + Arguments{"--tags", "listed", "--saliency", "maps", "--cams", "cams"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.err,
+              AllOf(HasSubstr("maps: 1 of 1 saliency maps have one value everywhere and tell "
+                              "nothing; the first is " +
+                              id + ".png"),
+                    HasSubstr("cams: 1 of 1 attention maps have values of 0 and 1 only")));
+}
+
 TEST_F(RecipesTest, PredictsWhatIsListedAndWhatIsGuessed) {
   const std::string attention = ScenesWorld::Get().attention().string();
   ASSERT_EQ(

@@ -94,9 +94,7 @@ class LabelMaker {
   MadeLabel Make(const LabelItem& item) {
     const std::vector<TagAttention> maps =
         ReadAttention(options_.cams, item.id, item.tags, item.height, item.width);
-    for (const TagAttention& attention : maps)
-      suspicions_.AddAttention(options_.cams, fmt::format("{}_{}", item.id, attention.tag),
-                               attention.map);
+    suspicions_.AddAttention(options_.cams, item.id, maps);
     const ImageU8 object_map =
         runner_ ? AttendedObject(item, maps) : ReadCheckedGrey(SaliencyOf(options_, item));
     if (!runner_) suspicions_.AddSaliency(options_.saliency, item.id, object_map);

@@ -22,6 +22,7 @@
 #include "i2crc/pipeline/mask_set.h"
 #include "i2crc/pipeline/network_setup.h"
 #include "i2crc/pipeline/prediction_writer.h"
+#include "i2crc/pipeline/suspicions.h"
 
 namespace i2crc {
 namespace {
@@ -65,7 +66,7 @@ class Predictor {
     for (const ListedImage& image : HalfOf(images, Half::kFirst)) first_half_.insert(image.id);
   }
 
-  PredictInput Read(const CheckedImage& image) const {
+  PredictInput Read(const CheckedImage& image, Suspicions& suspicions) const {
     PredictInput input;
     input.evidence.rgb = ReadPhotograph(image.photograph);
     input.normalised = ToFloat(input.evidence.rgb);
@@ -73,12 +74,16 @@ class Predictor {
     if (attention_)
       input.for_attention = AttentionInput(input.evidence.rgb, attention_->info.input_size,
                                            attention_->info.normalisation);
-    if (!image.map.empty())
+    if (!image.map.empty()) {
       input.evidence.saliency =
           ReadCheckedGrey({image.map, "saliency map", image.height, image.width});
-    if (!options_.cams.empty())
+      suspicions.AddSaliency(options_.saliency, image.id, input.evidence.saliency);
+    }
+    if (!options_.cams.empty()) {
       input.evidence.attention =
           ReadAttention(options_.cams, image.id, image.tags, image.height, image.width);
+      suspicions.AddAttention(options_.cams, image.id, input.evidence.attention);
+    }
     return input;
   }
 
@@ -329,9 +334,10 @@ PredictResult RunPredict(const PredictOptions& options, Context& context) {
   context.WorkBegins();
   const torch::NoGradGuard no_grad;
   PredictResult result;
+  Suspicions suspicions(predictor.classes());
   const ItemWork<PredictInput> work{
       .name = [&](int64_t i) { return images[static_cast<size_t>(i)].photograph.string(); },
-      .make = [&](int64_t i) { return predictor.Read(images[static_cast<size_t>(i)]); },
+      .make = [&](int64_t i) { return predictor.Read(images[static_cast<size_t>(i)], suspicions); },
       .write = {},
       .take =
           [&](int64_t i, const PredictInput& input) {
@@ -353,6 +359,7 @@ PredictResult RunPredict(const PredictOptions& options, Context& context) {
     throw;
   }
   writer.Finish();
+  suspicions.Warn(context);
   result.images = writer.images();
   return result;
 }

@@ -57,6 +57,12 @@ void Suspicions::AddAttention(const fs::path& folder, const std::string& name, c
   if (is_dark) maps.dark.Add(name);
 }
 
+void Suspicions::AddAttention(const fs::path& folder, const std::string& id,
+                              const std::vector<TagAttention>& maps) {
+  for (const TagAttention& attention : maps)
+    AddAttention(folder, fmt::format("{}_{}", id, attention.tag), attention.map);
+}
+
 void Suspicions::AddMask(const fs::path& folder, const ImageU8& mask,
                          const std::vector<int>& tags) {
   std::bitset<256> values;

@@ -13,6 +13,7 @@
 #include "i2crc/core/context.h"
 #include "i2crc/core/image.h"
 #include "i2crc/data/class_names.h"
+#include "i2crc/labels/label_rules.h"
 
 namespace i2crc {
 
@@ -33,6 +34,9 @@ class Suspicions {
   // name: without its ending. May be blank: where a network sees nothing, its map is.
   void AddAttention(const std::filesystem::path& folder, const std::string& name,
                     const ImageU8& map);
+  // Those of an image's tags, folder/ID_k.png.
+  void AddAttention(const std::filesystem::path& folder, const std::string& id,
+                    const std::vector<TagAttention>& maps);
   // tags: the image's, where the command knows them.
   void AddMask(const std::filesystem::path& folder, const ImageU8& mask,
                const std::vector<int>& tags = {});
