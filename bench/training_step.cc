@@ -12,8 +12,8 @@
 
 #include "i2crc/core/context.h"
 #include "i2crc/losses/relation_losses.h"
+#include "i2crc/network_steps/network_setup.h"
 #include "i2crc/nn/network.h"
-#include "i2crc/pipeline/network_setup.h"
 #include "i2crc/train/sgd.h"
 #include "plain_resnet.h"
 

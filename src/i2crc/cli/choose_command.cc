@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "i2crc/cli/command.h"
-#include "i2crc/pipeline/choose_step.h"
+#include "i2crc/steps/choose_step.h"
 
 namespace i2crc {
 

@@ -2,7 +2,7 @@
 #include <cstdio>
 
 #include "i2crc/cli/command.h"
-#include "i2crc/pipeline/demo_step.h"
+#include "i2crc/run/demo_step.h"
 
 namespace i2crc {
 

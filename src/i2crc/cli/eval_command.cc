@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "i2crc/cli/command.h"
-#include "i2crc/pipeline/eval_step.h"
+#include "i2crc/steps/eval_step.h"
 
 namespace i2crc {
 namespace {

@@ -6,9 +6,9 @@
 #include "i2crc/core/error.h"
 #include "i2crc/options/command_line.h"
 #include "i2crc/options/toml_file.h"
-#include "i2crc/pipeline/rehearsal.h"
-#include "i2crc/pipeline/run_plan.h"
-#include "i2crc/pipeline/run_step.h"
+#include "i2crc/run/rehearsal.h"
+#include "i2crc/run/run_plan.h"
+#include "i2crc/run/run_step.h"
 
 namespace i2crc {
 

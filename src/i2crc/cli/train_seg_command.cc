@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "i2crc/cli/command.h"
 #include "i2crc/cli/training_log.h"
-#include "i2crc/pipeline/train_seg_step.h"
+#include "i2crc/network_steps/train_seg_step.h"
 
 namespace i2crc {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "i2crc/cli/command.h"
-#include "i2crc/pipeline/train_tags_step.h"
+#include "i2crc/network_steps/train_tags_step.h"
 
 namespace i2crc {
 

@@ -5,7 +5,7 @@
 
 #include "i2crc/cli/command.h"
 #include "i2crc/core/error.h"
-#include "i2crc/pipeline/weights_step.h"
+#include "i2crc/steps/weights_step.h"
 
 namespace i2crc {
 namespace {

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/network_steps/cam_step.h"
+
+#include <torch/torch.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "i2crc/core/atomic_file.h"
+#include "i2crc/core/out_folder.h"
+#include "i2crc/data/augment.h"
+#include "i2crc/data/image_list.h"
+#include "i2crc/image/image_file.h"
+#include "i2crc/inputs/image_set.h"
+#include "i2crc/inputs/item_loop.h"
+#include "i2crc/inputs/mask_set.h"
+#include "i2crc/labels/label_rules.h"
+#include "i2crc/network_steps/network_setup.h"
+#include "i2crc/nn/checkpoint.h"
+#include "i2crc/nn/state_dict.h"
+#include "i2crc/nn/views.h"
+#include "i2crc/weights/tensor_file.h"
+
+namespace i2crc {
+namespace {
+
+using CamInput = std::vector<ImageF32>;  // one image, resized to every scale
+
+// Scores [C, h, w] of the first scale's size: the mean over scales and mirror images.
+at::Tensor AveragedScores(Network& network, const CamInput& input, bool flip,
+                          const std::string& device) {
+  at::Tensor sum;
+  for (const ImageF32& scaled : input) {
+    const at::Tensor images = AsBatch(scaled).to(device);
+    at::Tensor scores = network.Forward(images);
+    if (flip) scores = (scores + network.Forward(images.flip({3})).flip({3})) / 2;
+    if (!sum.defined()) {
+      sum = scores;
+    } else {
+      sum = sum + at::upsample_bilinear2d(scores, sum.sizes().slice(2), /*align_corners=*/false);
+    }
+  }
+  return (sum / static_cast<double>(input.size()))[0].to(at::kCPU).contiguous();
+}
+
+class CamWriter {
+ public:
+  CamWriter(const CamOptions& options, CamResult& result) : options_(options), result_(result) {}
+
+  void Write(const CheckedImage& image, const at::Tensor& scores) {
+    const auto height = static_cast<int>(scores.size(1)), width = static_cast<int>(scores.size(2));
+    const size_t nodes = static_cast<size_t>(height) * static_cast<size_t>(width);
+    TensorMap stored;
+    for (const int tag : image.tags) {
+      const std::span<const float> map(scores.data_ptr<float>() + static_cast<size_t>(tag) * nodes,
+                                       nodes);
+      const ImageU8 attention =
+          EnlargeAttention(AttentionFromScores(map, height, width), image.height, image.width);
+      WriteGreyPng(OutputPath(options_.out, image.id, fmt::format("_{}.png", tag)), attention);
+      stored.Add(std::to_string(tag), Tensor::FromF32({height, width}, map));
+      ++result_.maps;
+    }
+    if (options_.scores)
+      WriteSafetensors(OutputPath(options_.out, image.id, ".safetensors"), stored, Flush::kLater);
+    ++result_.images;
+  }
+
+ private:
+  const CamOptions& options_;
+  CamResult& result_;
+};
+
+}  // namespace
+
+void Describe(CamOptions& o, OptionSet& set) {
+  set.Add("checkpoint", &o.checkpoint, "Attention network: ours, or one of the authors'")
+      .Required()
+      .Value("FILE")
+      .Group("Data");
+  set.Add("images", &o.images, "Folder of photographs").Required().Value("DIR").Group("Data");
+  set.Add("list", &o.list, "Lines of an ID and its tags").Required().Value("FILE").Group("Data");
+  set.Add("out", &o.out, "Folder for ID_k.png").Required().Value("DIR").Group("Data");
+  set.Add("classes", &o.classes, "Class names for a checkpoint that has none")
+      .Value("FILE")
+      .Group("Data");
+  set.Add("scales", &o.scales, "Scales of the input whose scores are averaged")
+      .Range(0.05, 16)
+      .Group("Input");
+  set.Add("flip", &o.flip, "Average with the mirrored image").Group("Input");
+  set.Add("input-size", &o.input_size,
+          "Side of the square that images are resized to; 0: the checkpoint's")
+      .Range(0, 4096)
+      .Group("Input");
+  set.Add("scores", &o.scores, "Also write ID.safetensors with the score maps").Group("Output");
+  Describe(o.items, set);
+  Describe(o.compute, set);
+}
+
+CamResult RunCam(const CamOptions& options, Context& context) {
+  AllowImages(options.items);
+  CheckFolder(options.images, "--images");
+  CheckOutFolder(options.out, {{"--images", &options.images}});
+  PrepareCompute(options.compute, options.items.threads, context);
+  const LoadedNetwork loaded =
+      LoadNetwork(options.checkpoint, NetworkKind::kAttention, options.classes, options.compute);
+  const auto images = CheckImages(ReadImageList(options.list, loaded.info.classes),
+                                  {.images = options.images}, options.items.policy(), context);
+
+  const OutFolder out(options.out, context);
+  context.WorkBegins();
+  const torch::NoGradGuard no_grad;
+  const int size = options.input_size > 0 ? options.input_size : loaded.info.input_size;
+  CamResult result;
+  CamWriter writer(options, result);
+  const ItemWork<CamInput> work{
+      .name = [&](int64_t i) { return images[static_cast<size_t>(i)].photograph.string(); },
+      .make =
+          [&](int64_t i) {
+            const CheckedImage& image = images[static_cast<size_t>(i)];
+            CamInput input;
+            if (image.tags.empty()) return input;
+            const ImageU8 rgb = ReadPhotograph(image.photograph);
+            for (const double scale : options.scales)
+              input.push_back(
+                  AttentionInput(rgb, std::max(1, static_cast<int>(std::lround(size * scale))),
+                                 loaded.info.normalisation));
+            return input;
+          },
+      .write = {},
+      .take =
+          [&](int64_t i, const CamInput& input) {
+            if (input.empty()) return;
+            const CheckedImage& image = images[static_cast<size_t>(i)];
+            at::Tensor scores;
+            const bool made =
+                TryItem(context, options.items.policy(), image.photograph.native(), [&] {
+                  scores = OnPhotograph(image, [&] {
+                    return AveragedScores(*loaded.network, input, options.flip,
+                                          options.compute.device);
+                  });
+                });
+            if (made) writer.Write(image, scores);
+          }};
+  ForEachItem("cam", static_cast<int64_t>(images.size()), options.compute.loader_threads,
+              options.items.policy(), work, context);
+  return result;
+}
+
+}  // namespace i2crc

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/network_steps/train_cls_step.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "i2crc/core/checksum.h"
+#include "i2crc/core/out_folder.h"
+#include "i2crc/data/image_list.h"
+#include "i2crc/image/image_file.h"
+#include "i2crc/image/resize.h"
+#include "i2crc/inputs/image_set.h"
+#include "i2crc/inputs/mask_set.h"
+#include "i2crc/inputs/suspicions.h"
+#include "i2crc/network_steps/network_setup.h"
+#include "i2crc/nn/initial_weights.h"
+#include "i2crc/train/sample_order.h"
+#include "i2crc/train/schedule.h"
+
+namespace fs = std::filesystem;
+
+namespace i2crc {
+namespace {
+
+constexpr uint64_t kJitterStream = 0x6a6974746572;  // "jitter"
+
+class AttentionTask : public TrainingTask {
+ public:
+  AttentionTask(const TrainClsOptions& options, std::vector<CheckedImage> images, int classes)
+      : options_(options),
+        images_(std::move(images)),
+        classes_(classes),
+        relation_(IsNone(options.saliency) ? RelationLossWeights{0, 0, 0} : options.relation),
+        normalisation_(ParseNormalisation(options.normalisation)),
+        order_(static_cast<int64_t>(images_.size()), options.seed) {}
+
+  // The last batch of an epoch is kept though short.
+  int64_t StepsPerEpoch() const { return (order_.images() + options_.batch - 1) / options_.batch; }
+  int64_t steps() const override { return StepsPerEpoch() * options_.epochs; }
+  int64_t Epoch(int64_t step) const override { return step / StepsPerEpoch(); }
+
+  std::pair<int64_t, int64_t> SamplesOfBatch(int64_t batch) const override {
+    const int64_t epoch_begin = batch / StepsPerEpoch() * order_.images();
+    const int64_t first = epoch_begin + batch % StepsPerEpoch() * options_.batch;
+    return {first, std::min(first + options_.batch, epoch_begin + order_.images())};
+  }
+
+  Sample MakeSample(int64_t sample) const override {
+    const auto& image = images_[static_cast<size_t>(order_.Image(sample))];
+    return WithMemoryFor(image.photograph.native(), [&] { return MakeSample(image, sample); });
+  }
+
+  Sample MakeSample(const CheckedImage& image, int64_t sample) const {
+    const ImageU8 rgb = ReadPhotograph(image.photograph);
+    // Without maps the losses that read them have weight 0.
+    const ImageU8 saliency =
+        image.map.empty() ? ImageU8(rgb.height(), rgb.width(), 1, 0) : ReadGrey(image.map);
+    Random random({options_.seed, kJitterStream, static_cast<uint64_t>(sample)});
+    return {AttentionInput(rgb, options_.input_size, normalisation_, &options_.jitter, &random),
+            ResizeOpenCvNearest(saliency, options_.input_size, options_.input_size), image.tags};
+  }
+
+  double Rate(int64_t step) const override {
+    return StepRate(options_.lr, options_.lr_factor, options_.lr_milestones, Epoch(step));
+  }
+
+  LossReport Backward(Network& network, const at::Tensor& images, const std::vector<Sample>& batch,
+                      double share) const override {
+    const at::Tensor scores = network.Forward(images);
+    const at::Tensor on_cpu = scores.detach().to(at::kCPU).contiguous();
+    std::vector<uint8_t> saliency, tags;
+    for (const Sample& sample : batch) {
+      saliency.insert(saliency.end(), sample.map.values().begin(), sample.map.values().end());
+      const size_t first = tags.size();
+      tags.resize(first + static_cast<size_t>(classes_));
+      for (const int tag : sample.tags) tags[first + static_cast<size_t>(tag)] = 1;
+    }
+    RelationLossInput input;
+    input.images = static_cast<int>(batch.size());
+    input.classes = classes_;
+    input.height = static_cast<int>(scores.size(2));
+    input.width = static_cast<int>(scores.size(3));
+    input.saliency_height = input.saliency_width = options_.input_size;
+    input.scores = {on_cpu.data_ptr<float>(), static_cast<size_t>(on_cpu.numel())};
+    input.saliency = saliency;
+    input.tags = tags;
+    at::Tensor gradient = torch::empty_like(on_cpu);
+    const RelationLossValues values = RelationLosses(
+        input, relation_, {gradient.data_ptr<float>(), static_cast<size_t>(gradient.numel())});
+    scores.backward((gradient * share).to(scores.device()));
+    return {values.total,
+            {{"classification", values.classification},
+             {"intra_foreground", values.intra_foreground},
+             {"intra_background", values.intra_background},
+             {"inter", values.inter}}};
+  }
+
+ private:
+  const TrainClsOptions& options_;
+  std::vector<CheckedImage> images_;
+  int classes_;
+  RelationLossWeights relation_;
+  Normalisation normalisation_;
+  SampleOrder order_;
+};
+
+bool FreezeBatchNorm(const TrainClsOptions& options) {
+  if (options.freeze_bn != "auto") return options.freeze_bn == "on";
+  return options.arch != "vgg16" && (!options.weights.empty() || !options.start.empty());
+}
+
+void WarnOfTags(const std::vector<CheckedImage>& images, Context& context) {
+  const auto tagged = [&](auto condition) {
+    return std::any_of(images.begin(), images.end(),
+                       [&](const CheckedImage& image) { return condition(image.tags.size()); });
+  };
+  if (!tagged([](size_t tags) { return tags > 0; }))
+    context.log().warn(
+        "no image of the list has a tag: the network will learn that nothing is there");
+  else if (!tagged([](size_t tags) { return tags == 1; }))
+    context.log().warn("no image of the list has exactly one tag: the relation losses are 0");
+}
+
+void Describe(RelationLossWeights& o, OptionSet& set) {
+  set.Add("intra-foreground", &o.intra_foreground, "Weight of the class-agnostic loss on objects")
+      .Range(0, 1e6)
+      .Group("Loss");
+  set.Add("intra-background", &o.intra_background,
+          "Weight of the class-agnostic loss on background")
+      .Range(0, 1e6)
+      .Group("Loss");
+  set.Add("inter", &o.inter, "Weight of the class-specific loss between object and background")
+      .Range(0, 1e6)
+      .Group("Loss");
+}
+
+}  // namespace
+
+void Describe(TrainClsOptions& o, OptionSet& set) {
+  DescribeFolders(o, set);
+  set.Add("list", &o.list, "Lines of an ID and its tags").Required().Value("FILE").Group("Data");
+  set.Add("saliency", &o.saliency,
+          "Folder of saliency maps, ID.png; none: there are none, and no relation losses")
+      .Required()
+      .Value("DIR")
+      .Keyword(kNone)
+      .Group("Data");
+  set.Add("arch", &o.arch, "The attention network").OneOf(AttentionArchs()).Group("Network");
+  DescribeNetwork(o, set);
+  set.Add("start", &o.start,
+          "A checkpoint of train-tags or train-cls, of this architecture and these classes, to "
+          "start from instead of --weights, with its head")
+      .Value("FILE")
+      .Group("Network");
+  set.Add(
+         "freeze-bn", &o.freeze_bn,
+         "Keep batch norm's statistics and affine parameters; auto: with a ResNet and --weights or "
+         "--start")
+      .OneOf({"auto", "on", "off"})
+      .Group("Network");
+  set.Add("input-size", &o.input_size, "Side of the square that images are resized to")
+      .Range(16, 4096)
+      .Group("Input");
+  DescribeJitter(o.jitter, set);
+  Describe(o.relation, set);
+  set.Add("epochs", &o.epochs, "Times that every image is seen").Range(1, 1e6).Group("Optimiser");
+  set.Add("lr", &o.lr, "Learning rate of the backbone's weights").Above(0).Group("Optimiser");
+  set.Add("lr-milestones", &o.lr_milestones,
+          "Epochs, counted from 0, at whose start the rate falls")
+      .MayBeEmpty()
+      .Group("Optimiser");
+  set.Add("lr-factor", &o.lr_factor, "What the rate is multiplied with there")
+      .Above(0)
+      .Group("Optimiser");
+  set.Add("lr-bias-factor", &o.bias_factor, "Rate of biases over that of weights")
+      .Above(0)
+      .Group("Optimiser");
+  set.Add("lr-head-factor", &o.head_factor, "Rate of the head over that of the backbone")
+      .Above(0)
+      .Group("Optimiser");
+  DescribeOptimiser(o, set);
+  Describe(o.items, set);
+  Describe(o.compute, set);
+}
+
+NetworkSpec NetworkOf(const TrainClsOptions& options, int classes) {
+  return {.arch = options.arch, .outputs = classes, .width = options.width};
+}
+
+TrainingResult RunTrainCls(const TrainClsOptions& options, Context& context) {
+  AllowImages(options.items);
+  CheckFolder(options.images, "--images");
+  const bool has_saliency = !IsNone(options.saliency);
+  if (has_saliency) CheckFolder(options.saliency, "--saliency");
+  CheckOutFolder(options.out, {});
+  const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
+  Suspicions suspicions(classes);
+  ImageSetRequest request{.images = options.images,
+                          .decode_photographs = options.items.policy() == OnError::kSkip};
+  if (has_saliency) {
+    request.maps = options.saliency;
+    // Reading them all takes seconds, a training on maps that tell nothing hours.
+    request.see_map = [&](const CheckedImage& image, const ImageU8& map) {
+      suspicions.AddSaliency(options.saliency, image.id, map);
+    };
+  }
+  const auto images =
+      CheckImages(ReadImageList(options.list, classes), request, options.items.policy(), context);
+  WarnOfTags(images, context);
+  if (!has_saliency) context.log().info("train-cls: no saliency, so no relation losses");
+  PrepareCompute(options.compute, options.items.threads, context);
+  Training training = MakeTraining("train-cls", options, NetworkOf(options, classes.count()),
+                                   classes, images, SettingsOf(options));
+  training.info.input_size = options.input_size;
+  Network& network = *training.network;
+  if (!options.start.empty()) {
+    StartFrom(network, options.start, classes);
+    training.loop.identity["start"] = FileChecksum(options.start);
+  }
+  if (FreezeBatchNorm(options)) network.FreezeBatchNorm();
+  network.Train();
+  if (TrainingIsFinished(options.out, training.loop.identity))
+    context.log().info("train-cls: {} holds this training, finished", options.out.string());
+
+  const OutFolder out(options.out, context);
+  context.WorkBegins();
+  suspicions.Warn(context);
+  const AttentionTask task(options, images, classes.count());
+  Sgd sgd(network.Parameters(),
+          {.momentum = options.momentum, .nesterov = true, .weight_decay = options.weight_decay},
+          [&](const NamedParameter& p) {
+            return (p.is_head ? options.head_factor : 1.0) *
+                   (p.is_bias ? options.bias_factor : 1.0);
+          });
+  return RunTraining(network, sgd, task, training.info, training.loop, context);
+}
+
+}  // namespace i2crc

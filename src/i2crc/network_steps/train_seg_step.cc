@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/network_steps/train_seg_step.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "i2crc/core/checksum.h"
+#include "i2crc/core/out_folder.h"
+#include "i2crc/data/image_list.h"
+#include "i2crc/image/image_file.h"
+#include "i2crc/image/resize.h"
+#include "i2crc/inputs/image_set.h"
+#include "i2crc/inputs/mask_set.h"
+#include "i2crc/inputs/suspicions.h"
+#include "i2crc/losses/segmentation_loss.h"
+#include "i2crc/network_steps/network_setup.h"
+#include "i2crc/nn/initial_weights.h"
+#include "i2crc/train/sample_order.h"
+#include "i2crc/train/schedule.h"
+
+namespace i2crc {
+namespace {
+
+constexpr uint64_t kCropStream = 0x63726f70;        // "crop"
+constexpr uint64_t kJitterStream = 0x6a6974746572;  // "jitter"
+
+std::filesystem::path OwnersPath(const TrainSegOptions& options, const CheckedImage& image) {
+  return options.owners / (image.id + "_owner.png");
+}
+
+// An object that may belong to another tag becomes one of the tags'.
+void OpenDoubtfulOwners(const ImageU8& owners, double min_owner, ImageU8& mask) {
+  for (size_t p = 0; p < mask.pixels(); ++p) {
+    uint8_t& label = mask.data()[p];
+    const bool is_object = label != 0 && label < kTagOrBackgroundLabel;
+    if (is_object && owners.data()[p] < 255 * min_owner) label = kAnyTagLabel;
+  }
+}
+
+class SegmentationTask : public TrainingTask {
+ public:
+  SegmentationTask(const TrainSegOptions& options, std::vector<CheckedImage> images)
+      : options_(options),
+        images_(std::move(images)),
+        normalisation_(ParseNormalisation(options.normalisation)),
+        order_(static_cast<int64_t>(images_.size()), options.seed) {
+    std::vector<std::vector<int>> tags;
+    for (const CheckedImage& image : images_) tags.push_back(image.tags);
+    met_alone_ = TagsMetAlone(tags, options.min_alone);
+  }
+
+  int64_t steps() const override { return options_.iterations; }
+  int accumulate() const override { return options_.accumulate; }
+  // Batches run on over the end of an epoch, so that every one is full: batch norm is in training
+  // mode.
+  std::pair<int64_t, int64_t> SamplesOfBatch(int64_t batch) const override {
+    return {batch * options_.batch, (batch + 1) * options_.batch};
+  }
+  int64_t Epoch(int64_t step) const override {
+    return step * options_.accumulate * options_.batch / order_.images();
+  }
+  double Rate(int64_t step) const override {
+    const int64_t end = options_.polynomial_end > 0 ? options_.polynomial_end : options_.iterations;
+    return WarmUp(step, options_.warm_up) * PolynomialRate(options_.lr, options_.polynomial_power,
+                                                           end, options_.polynomial_every, step);
+  }
+
+  Sample MakeSample(int64_t sample) const override {
+    const auto& image = images_[static_cast<size_t>(order_.Image(sample))];
+    return WithMemoryFor(image.photograph.native(), [&] { return MakeSample(image, sample); });
+  }
+
+  Sample MakeSample(const CheckedImage& image, int64_t sample) const {
+    ImageU8 rgb = ReadPhotograph(image.photograph);
+    Random jitter({options_.seed, kJitterStream, static_cast<uint64_t>(sample)});
+    Jitter(rgb, options_.jitter, jitter);
+    Random random({options_.seed, kCropStream, static_cast<uint64_t>(sample)});
+    ImageU8 mask = ReadMask(image.map);
+    if (options_.min_owner > 0 && MayBeOpen(image))
+      OpenDoubtfulOwners(
+          ReadCheckedGrey({OwnersPath(options_, image), "owner map", image.height, image.width}),
+          options_.min_owner, mask);
+    // Before the crop is padded with what is truly ignored.
+    if (options_.partial_labels)
+      std::replace(mask.values().begin(), mask.values().end(), kIgnoreLabel, kTagOrBackgroundLabel);
+    SegmentationSample made =
+        AugmentForSegmentation(rgb, mask, options_.crop, normalisation_, random);
+    return {std::move(made.image), std::move(made.labels), image.tags};
+  }
+
+  LossReport Backward(Network& network, const at::Tensor& images, const std::vector<Sample>& batch,
+                      double share) const override {
+    const std::vector<at::Tensor> levels = network.ForwardLevels(images);
+    LossReport report;
+    const std::vector<uint8_t> tags = TagsOf(batch, levels.front().size(1));
+    std::vector<at::Tensor> gradients;
+    for (const at::Tensor& logits : levels) {
+      const at::Tensor on_cpu = logits.detach().to(at::kCPU).contiguous();
+      const auto height = static_cast<int>(logits.size(2)),
+                 width = static_cast<int>(logits.size(3));
+      std::vector<uint8_t> labels;
+      for (const Sample& sample : batch) {
+        const ImageU8 shrunk = ResizePillowNearest(sample.map, height, width);
+        labels.insert(labels.end(), shrunk.values().begin(), shrunk.values().end());
+      }
+      at::Tensor gradient = torch::empty_like(on_cpu);
+      const double loss = CrossEntropy(
+          {on_cpu.data_ptr<float>(), static_cast<size_t>(on_cpu.numel())}, labels,
+          static_cast<int>(batch.size()), static_cast<int>(logits.size(1)), height, width, share,
+          {gradient.data_ptr<float>(), static_cast<size_t>(gradient.numel())}, tags);
+      gradients.push_back(gradient.to(logits.device()));
+      report.total += loss;
+      if (levels.size() > 1)
+        report.parts.emplace_back(fmt::format("level_{}", report.parts.size()), loss);
+    }
+    torch::autograd::backward(levels, gradients);
+    return report;
+  }
+
+ private:
+  // [N, labels], 1 where a label is one of the image's tags; empty where labels are certain.
+  std::vector<uint8_t> TagsOf(const std::vector<Sample>& batch, int64_t labels) const {
+    std::vector<uint8_t> tags;
+    if (!options_.partial_labels) return tags;
+    for (const Sample& sample : batch) {
+      const size_t first = tags.size();
+      tags.resize(first + static_cast<size_t>(labels));
+      for (const int tag : sample.tags) tags[first + static_cast<size_t>(tag) + 1] = 1;
+    }
+    return tags;
+  }
+
+  bool MayBeOpen(const CheckedImage& image) const {
+    return std::includes(met_alone_.begin(), met_alone_.end(), image.tags.begin(),
+                         image.tags.end());
+  }
+
+  const TrainSegOptions& options_;
+  std::vector<CheckedImage> images_;
+  std::set<int> met_alone_;
+  Normalisation normalisation_;
+  SampleOrder order_;
+};
+
+// Those with a label to learn from. Masks are read once before training: a value that the network
+// has no label for is found before work begins, and an image whose mask is ignored as a whole would
+// only make batches smaller.
+std::vector<CheckedImage> WithLabels(const std::vector<CheckedImage>& images, int classes,
+                                     const TrainSegOptions& options, Suspicions& suspicions,
+                                     Context& context) {
+  std::vector<CheckedImage> usable;
+  for (const CheckedImage& image : images) {
+    context.CheckInterrupted();
+    TryItem(context, options.items.policy(), image.map.native(), [&] {
+      const ImageU8 mask =
+          ReadCheckedMask({image.map, "mask", image.height, image.width}, classes,
+                          options.partial_labels ? AnyTag::kTaken : AnyTag::kRefused);
+      suspicions.AddMask(options.labels, mask, image.tags);
+      if (options.min_owner > 0)
+        CheckSameSize(CheckMask(OwnersPath(options, image), "owner map"),
+                      {image.map, "mask", image.height, image.width});
+      if (std::any_of(mask.values().begin(), mask.values().end(),
+                      [](uint8_t label) { return label != kIgnoreLabel; }))
+        usable.push_back(image);
+    });
+  }
+  if (usable.empty())
+    Fail("{}: every mask of the list is ignored as a whole: nothing to train on",
+         options.labels.string());
+  const size_t dropped = images.size() - usable.size();
+  if (dropped > 0)
+    context.log().info("train-seg: {} of {} images have no label and are passed over", dropped,
+                       images.size());
+  return usable;
+}
+
+// Whether the list's tags are read.
+bool IsByTags(const TrainSegOptions& options) {
+  return options.partial_labels || options.half != "both";
+}
+
+std::vector<ListedImage> ImagesOf(const TrainSegOptions& options, const ClassNames& classes) {
+  const auto images =
+      IsByTags(options) ? ReadImageList(options.list, classes) : ReadImageIds(options.list);
+  const Half half = options.half == "first"    ? Half::kFirst
+                    : options.half == "second" ? Half::kSecond
+                                               : Half::kBoth;
+  return HalfOf(images, half);
+}
+
+}  // namespace
+
+void Describe(TrainSegOptions& o, OptionSet& set) {
+  DescribeFolders(o, set);
+  set.Add("list", &o.list,
+          "Lines of an ID; tags are passed over, but with --partial-labels and --half")
+      .Required()
+      .Value("FILE")
+      .Group("Data");
+  set.Add("half", &o.half,
+          "Learn from half of the list only, so that the other can be predicted unseen (predict "
+          "--cross)")
+      .OneOf({"both", "first", "second"})
+      .Group("Data")
+      .AbsentMeans("both");
+  set.Add("labels", &o.labels, "Folder of masks, ID.png").Required().Value("DIR").Group("Data");
+  set.Add("partial-labels", &o.partial_labels,
+          "Masks may say 254 for one of the image's tags, and 255 is one of them or background")
+      .Group("Data")
+      .AbsentMeans(false);
+  set.Add("owners", &o.owners,
+          "Folder of ID_owner.png, by predict --owners: how sure it is which tag an object is")
+      .Value("DIR")
+      .Group("Data");
+  set.Add("min-owner", &o.min_owner,
+          "With --partial-labels and --owners: an object whose tag is less sure than this is one "
+          "of the image's tags, whichever the mask names")
+      .Range(0, 1)
+      .Group("Data")
+      .AbsentMeans(0);
+  set.Add("min-alone", &o.min_alone,
+          "… but only in images each of whose tags stands alone in at least so many of the list")
+      .Range(0, 1e9)
+      .Group("Data")
+      .AbsentMeans(0);
+  set.Add("arch", &o.arch, "The segmentation network").OneOf(SegmentationArchs()).Group("Network");
+  set.Add("msc", &o.msc, "Multi-scale wrapper: scales 1, 0.5, 0.75 and their maximum")
+      .Group("Network");
+  DescribeNetwork(o, set);
+  set.Add("start", &o.start,
+          "A checkpoint to start from instead of --weights: all of a segmentation network of this "
+          "architecture, or the backbone of an attention network")
+      .Value("FILE")
+      .Group("Network");
+  set.Add("freeze-bn", &o.freeze_bn, "Keep batch norm's statistics and affine parameters")
+      .Group("Network");
+  set.Add("freeze-stages", &o.freeze_stages,
+          "Stages of the backbone, the stem first, that keep their parameters")
+      .Range(0, 5)
+      .Group("Network")
+      .AbsentMeans(0);
+  set.Add("crop", &o.crop.crop, "Side of the random square crop").Range(16, 4096).Group("Input");
+  set.Add("crop-scales", &o.crop.scales, "Scales of the photograph, drawn evenly")
+      .Range(0.05, 16)
+      .Group("Input");
+  set.Add("flip", &o.crop.flip, "Mirror half of the images, by chance").Group("Input");
+  const size_t first_of_jitter = set.options().size();
+  DescribeJitter(o.jitter, set);
+  for (size_t i = first_of_jitter; i < set.options().size(); ++i) set.options()[i].AbsentMeans(0);
+  set.Add("iterations", &o.iterations, "Optimiser steps").Range(1, 1e8).Group("Optimiser");
+  set.Add("accumulate", &o.accumulate, "Batches a step").Range(1, 4096).Group("Optimiser");
+  set.Add("lr", &o.lr, "Learning rate of the backbone").Above(0).Group("Optimiser");
+  set.Add("lr-head-factor", &o.head_factor, "Rate of the head over that of the backbone")
+      .Above(0)
+      .Group("Optimiser")
+      .AbsentMeans(1);
+  set.Add("warm-up", &o.warm_up, "Iterations over which the rate rises from 0 at the start")
+      .Range(0, 1e8)
+      .Group("Optimiser")
+      .AbsentMeans(0);
+  set.Add("average", &o.average,
+          "Decay of the average of the weights that becomes the network; 0: the last weights do")
+      .Range(0, 0.99999)
+      .Group("Optimiser")
+      .AbsentMeans(0);
+  set.Add("polynomial-end", &o.polynomial_end, "Iteration at which the rate reaches 0; 0: the last")
+      .Range(0, 1e8)
+      .Group("Optimiser");
+  set.Add("polynomial-power", &o.polynomial_power, "Exponent of the falling rate")
+      .Range(0, 100)
+      .Group("Optimiser");
+  set.Add("polynomial-every", &o.polynomial_every, "Iterations between changes of the rate")
+      .Range(1, 1e8)
+      .Group("Optimiser");
+  DescribeOptimiser(o, set);
+  Describe(o.items, set);
+  Describe(o.compute, set);
+}
+
+NetworkSpec NetworkOf(const TrainSegOptions& options, int classes) {
+  return {.arch = options.arch,
+          .outputs = classes + 1,
+          .width = options.width,
+          .multi_scale = options.msc};
+}
+
+TrainingResult RunTrainSeg(const TrainSegOptions& options, Context& context) {
+  AllowImages(options.items);
+  CheckFolder(options.images, "--images");
+  CheckFolder(options.labels, "--labels");
+  CheckOutFolder(options.out, {});
+  const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
+  if (options.partial_labels && !HasAnyTagLabel(classes.count()))
+    Fail("--partial-labels: at most {} classes, here are {}", kMaxClassesWithAnyTag,
+         classes.count());
+  if (options.min_owner > 0 && (options.owners.empty() || !options.partial_labels))
+    Fail("--min-owner goes with --owners DIR and --partial-labels");
+  if (options.min_owner > 0) CheckFolder(options.owners, "--owners");
+  const auto checked = CheckImages(ImagesOf(options, classes),
+                                   {.images = options.images,
+                                    .maps = options.labels,
+                                    .map_kind = "mask",
+                                    .decode_photographs = options.items.policy() == OnError::kSkip},
+                                   options.items.policy(), context);
+  Suspicions suspicions(classes);
+  // Else each image has its own.
+  if (!IsByTags(options)) suspicions.AddTags(options.labels, TagsOfList(options.list, classes));
+  const auto images = WithLabels(checked, classes.count(), options, suspicions, context);
+  PrepareCompute(options.compute, options.items.threads, context);
+  Training training = MakeTraining("train-seg", options, NetworkOf(options, classes.count()),
+                                   classes, images, SettingsOf(options));
+  Network& network = *training.network;
+  if (!options.start.empty()) {
+    StartFrom(network, options.start, classes);
+    training.loop.identity["start"] = FileChecksum(options.start);
+  }
+  if (options.freeze_bn) network.FreezeBatchNorm();
+  network.FreezeStages(options.freeze_stages);
+  training.loop.average = options.average;
+  network.Train();
+  if (TrainingIsFinished(options.out, training.loop.identity))
+    context.log().info("train-seg: {} holds this training, finished", options.out.string());
+
+  const OutFolder out(options.out, context);
+  context.WorkBegins();
+  suspicions.Warn(context);
+  const SegmentationTask task(options, images);
+  Sgd sgd(network.Parameters(),
+          {.momentum = options.momentum, .nesterov = false, .weight_decay = options.weight_decay},
+          [&](const NamedParameter& p) { return p.is_head ? options.head_factor : 1.0; });
+  return RunTraining(network, sgd, task, training.info, training.loop, context);
+}
+
+}  // namespace i2crc

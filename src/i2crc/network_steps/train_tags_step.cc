@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/network_steps/train_tags_step.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "i2crc/core/atomic_file.h"
+#include "i2crc/core/out_folder.h"
+#include "i2crc/data/augment.h"
+#include "i2crc/data/image_list.h"
+#include "i2crc/image/image_file.h"
+#include "i2crc/inputs/image_set.h"
+#include "i2crc/inputs/item_loop.h"
+#include "i2crc/inputs/mask_set.h"
+#include "i2crc/network_steps/network_setup.h"
+#include "i2crc/nn/checkpoint.h"
+#include "i2crc/nn/views.h"
+#include "i2crc/train/logistic_regression.h"
+#include "i2crc/weights/tensor_file.h"
+
+namespace i2crc {
+namespace {
+
+constexpr int kFolds = 5;
+
+// Mean features of a photograph and its mirror image, f32 [channels].
+at::Tensor MeanFeatures(Network& network, const ImageF32& input, const std::string& device) {
+  const auto features = [&](const at::Tensor& images) {
+    return network.Features(images).mean({2, 3});
+  };
+  return MeanOfViews(AsBatch(input).to(device), /*flip=*/true, features)[0].to(at::kCPU);
+}
+
+// f32 [images, channels].
+at::Tensor FeaturesOf(const std::vector<CheckedImage>& images, Network& network,
+                      const Normalisation& normalisation, const TrainTagsOptions& options,
+                      Context& context) {
+  std::vector<at::Tensor> rows;
+  const ItemWork<ImageF32> work{
+      .name = [&](int64_t i) { return images[static_cast<size_t>(i)].photograph.string(); },
+      .make =
+          [&](int64_t i) {
+            return AttentionInput(ReadPhotograph(images[static_cast<size_t>(i)].photograph),
+                                  options.input_size, normalisation);
+          },
+      .write = {},
+      .take =
+          [&](int64_t i, const ImageF32& input) {
+            rows.push_back(OnPhotograph(images[static_cast<size_t>(i)], [&] {
+              return MeanFeatures(network, input, options.compute.device);
+            }));
+          }};
+  ForEachItem("train-tags", static_cast<int64_t>(images.size()), options.compute.loader_threads,
+              OnError::kStop, work, context);
+  return at::stack(rows);
+}
+
+// f32 [images, classes], 1 where the image has the tag.
+at::Tensor TagMatrix(const std::vector<CheckedImage>& images, int classes) {
+  at::Tensor present = torch::zeros({static_cast<int64_t>(images.size()), classes});
+  for (size_t i = 0; i < images.size(); ++i)
+    for (const int tag : images[i].tags) present[static_cast<int64_t>(i)][tag] = 1;
+  return present;
+}
+
+std::vector<int> Folds(const std::vector<CheckedImage>& images) {
+  std::vector<std::vector<int>> tags;
+  for (const CheckedImage& image : images) tags.push_back(image.tags);
+  return DealOutByTags(tags, kFolds);
+}
+
+nlohmann::ordered_json Report(const CrossValidation& judged, const ClassNames& classes,
+                              size_t images) {
+  nlohmann::ordered_json json = {{"images", images},
+                                 {"penalty", judged.penalty},
+                                 {"loss", judged.loss},
+                                 {"loss_of_frequencies", judged.loss_of_frequencies},
+                                 {"mean_average_precision", judged.mean_precision}};
+  for (size_t k = 0; k < judged.precision.size(); ++k)
+    if (!std::isnan(judged.precision[k]))
+      json["average_precision"][classes.names()[k]] = judged.precision[k];
+  return json;
+}
+
+void SetHead(Network& network, const LogisticRegression& layer) {
+  const torch::NoGradGuard no_grad;
+  for (auto& [name, tensor] : network.State()) {
+    if (name == "head.weight") tensor.copy_(layer.weight.view_as(tensor));
+    if (name == "head.bias") tensor.copy_(layer.bias);
+  }
+}
+
+}  // namespace
+
+void Describe(TrainTagsOptions& o, OptionSet& set) {
+  DescribeFolders(o, set);
+  set.Add("list", &o.list, "Lines of an ID and its tags").Required().Value("FILE").Group("Data");
+  set.Add("arch", &o.arch, "The network, of which the head is learned")
+      .OneOf({"resnet18-stride32", "resnet50-stride32", "resnet101-stride32"})
+      .Group("Network");
+  DescribeNetwork(o, set);
+  set.Add("input-size", &o.input_size, "Side of the square that images are resized to")
+      .Range(32, 4096)
+      .Group("Input");
+  set.Add("seed", &o.seed, "Of a backbone from scratch").Group("General");
+  Describe(o.items, set);
+  Describe(o.compute, set);
+}
+
+TrainTagsResult RunTrainTags(const TrainTagsOptions& options, Context& context) {
+  AllowImages(options.items);
+  CheckFolder(options.images, "--images");
+  CheckOutFolder(options.out, {{"--images", &options.images}});
+  const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
+  const auto images = CheckImages(
+      ReadImageList(options.list, classes),
+      {.images = options.images, .decode_photographs = options.items.policy() == OnError::kSkip},
+      options.items.policy(), context);
+  if (images.size() < 2) Fail("{}: one image is not enough to learn from", options.list.string());
+  if (std::all_of(images.begin(), images.end(),
+                  [](const CheckedImage& image) { return image.tags.empty(); }))
+    context.log().warn(
+        "no image of the list has a tag: the network will say that nothing is there");
+  if (options.weights.empty())
+    context.log().warn("train-tags: without --weights the features are accidental and tell little");
+  PrepareCompute(options.compute, options.items.threads, context);
+  Training training =
+      MakeTraining("train-tags", options,
+                   {.arch = options.arch, .outputs = classes.count(), .width = options.width},
+                   classes, images, SettingsOf(options));
+  training.info.input_size = options.input_size;
+  Network& network = *training.network;
+  network.Eval();
+
+  const OutFolder out(options.out, context);
+  context.WorkBegins();
+  const torch::NoGradGuard no_grad;
+  const at::Tensor features =
+      FeaturesOf(images, network, training.info.normalisation, options, context);
+  const at::Tensor present = TagMatrix(images, classes.count());
+  const CrossValidation judged =
+      ChoosePenalty(features, present, Folds(images), {1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 0.3, 1});
+  SetHead(network, FitLogisticRegression(features, present, judged.penalty));
+  if (judged.loss >= judged.loss_of_frequencies)
+    context.log().warn(
+        "train-tags: photographs that were not learned from are told no better than by the tags' "
+        "frequencies; guessed tags will not help");
+  WriteFileAtomically(options.out / "report.json",
+                      Report(judged, classes, images.size()).dump(1) + "\n");
+  WriteSafetensors(options.out / "checkpoint.safetensors", MakeCheckpoint(network, training.info));
+  return {static_cast<int64_t>(images.size()), judged.mean_precision};
+}
+
+}  // namespace i2crc

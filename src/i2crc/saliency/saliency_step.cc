@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/saliency/saliency_step.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "i2crc/core/error.h"
+#include "i2crc/core/out_folder.h"
+#include "i2crc/data/image_list.h"
+#include "i2crc/image/image_file.h"
+#include "i2crc/inputs/image_set.h"
+#include "i2crc/inputs/item_loop.h"
+#include "i2crc/inputs/mask_set.h"
+#include "i2crc/saliency/detector.h"
+
+namespace i2crc {
+namespace {
+
+struct SaliencyInput {
+  std::vector<float> planes;
+  int height = 0;  // of the photograph
+  int width = 0;
+};
+
+// OpenCV does not survive that a thread of its own cannot be started, so it gets those that can be
+// beside the loader's.
+DetectorOptions DetectorOf(const SaliencyOptions& options) {
+  const int others = ThreadCount(options.items.threads) - 1;
+  const int startable = StartableThreads(others + options.loader_threads);
+  return {.model = options.model,
+          .preset = options.preset,
+          .input_size = options.input_size,
+          .threads = 1 + std::clamp(startable - options.loader_threads, 0, others)};
+}
+
+}  // namespace
+
+void Describe(SaliencyOptions& o, OptionSet& set) {
+  std::vector<std::string> presets;
+  for (const DetectorPreset& preset : DetectorPresets()) presets.emplace_back(preset.name);
+  set.Add("model", &o.model, "Salient object detector as ONNX")
+      .Required()
+      .Value("FILE")
+      .Group("Data");
+  set.Add("images", &o.images, "Folder of photographs").Required().Value("DIR").Group("Data");
+  set.Add("list", &o.list, "Lines of an ID; default: the whole folder").Value("FILE").Group("Data");
+  set.Add("out", &o.out, "Folder for ID.png").Required().Value("DIR").Group("Data");
+  set.Add("preset", &o.preset,
+          "How photographs are normalised: u2net divides by their own largest value, plain by 255")
+      .OneOf(presets)
+      .Group("Input");
+  set.Add("input-size", &o.input_size,
+          "Side of the square that photographs are resized to; 0: the model's, 320 where u2net "
+          "leaves it open")
+      .Range(0, 4096)
+      .Group("Input");
+  Describe(o.items, set);
+  set.Add("loader-threads", &o.loader_threads,
+          "Threads that decode and resize images ahead; the result does not depend on them")
+      .Range(0, 256)
+      .Group("General");
+}
+
+void CheckDetector(const SaliencyOptions& options) { SaliencyDetector{DetectorOf(options)}; }
+
+SaliencyResult RunSaliency(const SaliencyOptions& options, Context& context) {
+  AllowImages(options.items);
+  CheckFolder(options.images, "--images");
+  // A map has the name that a PNG photograph may have.
+  CheckOutFolder(options.out, {{"--images", &options.images}});
+  const OnError on_error = options.items.policy();
+  const DetectorOptions detector_options = DetectorOf(options);
+  context.WarnOfFewThreads(detector_options.threads, ThreadCount(options.items.threads));
+  SaliencyDetector detector(detector_options);
+  const auto list = options.list.empty() ? ListFolder(options.images) : ReadImageIds(options.list);
+  const auto images = CheckImages(list, {.images = options.images}, on_error, context);
+
+  const OutFolder out(options.out, context);
+  context.WorkBegins();
+  SaliencyResult result;
+  const ItemWork<SaliencyInput> work{
+      .name = [&](int64_t i) { return images[static_cast<size_t>(i)].photograph.string(); },
+      .make =
+          [&](int64_t i) {
+            const ImageU8 rgb = ReadPhotograph(images[static_cast<size_t>(i)].photograph);
+            return SaliencyInput{detector.Input(rgb), rgb.height(), rgb.width()};
+          },
+      .write = {},
+      .take =
+          [&](int64_t i, const SaliencyInput& input) {
+            const CheckedImage& image = images[static_cast<size_t>(i)];
+            ImageU8 map;
+            const bool made = TryItem(context, on_error, image.photograph.native(), [&] {
+              map = detector.Detect(input.planes, input.height, input.width,
+                                    image.photograph.string());
+            });
+            if (!made) return;
+            WriteGreyPng(OutputPath(options.out, image.id, ".png"), map);
+            ++result.images;
+            if (std::all_of(map.values().begin(), map.values().end(),
+                            [](uint8_t v) { return v == 0; }))
+              ++result.blank;
+          }};
+  ForEachItem("saliency", static_cast<int64_t>(images.size()), options.loader_threads, on_error,
+              work, context);
+  return result;
+}
+
+}  // namespace i2crc

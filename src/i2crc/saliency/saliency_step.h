@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "i2crc/core/context.h"
+#include "i2crc/inputs/common_options.h"
+#include "i2crc/options/option_set.h"
+
+namespace i2crc {
+
+// Saliency maps by a detector given as ONNX, which the stages of ALGORITHM.md take as input.
+struct SaliencyOptions {
+  std::filesystem::path model, images, list, out;
+  std::string preset = "u2net";
+  int input_size = 0;  // side of the detector's square input; 0: the model's, or the preset's
+  int loader_threads = 2;
+  ItemOptions items;
+};
+void Describe(SaliencyOptions& options, OptionSet& set);
+
+// Throws Error where the model is no saliency detector.
+void CheckDetector(const SaliencyOptions& options);
+
+struct SaliencyResult {
+  int64_t images = 0;
+  int64_t blank = 0;  // maps without a salient pixel
+};
+
+// Writes OUT/ID.png, 8-bit grey in the photograph's size, for every image of the list, or of the
+// folder where there is no list.
+SaliencyResult RunSaliency(const SaliencyOptions& options, Context& context);
+
+}  // namespace i2crc
