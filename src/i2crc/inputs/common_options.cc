@@ -7,15 +7,18 @@ void Describe(ItemOptions& options, OptionSet& set) {
   set.Add("on-error", &options.on_error,
           "What to do about an image that cannot be used: stop, or skip it and end with status 1")
       .OneOf({"stop", "skip"})
-      .Group("General");
+      .Group("General")
+      .KeepsResult();
   set.Add("threads", &options.threads, "Threads to compute with; 0: all cores")
       .Range(0, kMostThreads)
-      .Group("General");
+      .Group("General")
+      .KeepsResult();
   set.Add("max-pixels", &options.max_pixels,
           "Largest image to read; one that takes more memory to decode than usual counts as larger")
       .Range(1, 1e12)
       .Value("N")
-      .Group("General");
+      .Group("General")
+      .KeepsResult();
 }
 
 void AllowImages(const ItemOptions& options) {
@@ -23,14 +26,18 @@ void AllowImages(const ItemOptions& options) {
 }
 
 void Describe(ComputeOptions& options, OptionSet& set) {
-  set.Add("device", &options.device, "cpu, cuda or cuda:N").Value("NAME").Group("General");
+  set.Add("device", &options.device, "cpu, cuda or cuda:N")
+      .Value("NAME")
+      .Group("General")
+      .KeepsResult();
   set.Add("precision", &options.precision, "Arithmetic of the network")
       .OneOf({"fp32", "bf16"})
       .Group("General");
   set.Add("loader-threads", &options.loader_threads,
           "Threads that decode and augment images ahead; the result does not depend on them")
       .Range(0, 256)
-      .Group("General");
+      .Group("General")
+      .KeepsResult();
 }
 
 void DescribeFolders(TrainingOptions& o, OptionSet& set) {
@@ -72,12 +79,14 @@ void DescribeOptimiser(TrainingOptions& o, OptionSet& set) {
           "Steps between saved training states; 0: at the end only")
       .Range(0, 1e9)
       .Value("STEPS")
-      .Group("Optimiser");
+      .Group("Optimiser")
+      .KeepsResult();
   set.Add(
          "max-bad-steps", &o.max_bad_steps,
          "Steps in a row to pass over because their loss or gradient is not finite; one more stops")
       .Range(0, 1e9)
-      .Group("Optimiser");
+      .Group("Optimiser")
+      .KeepsResult();
 }
 
 void DescribeJitter(JitterOptions& o, OptionSet& set) {
@@ -95,14 +104,9 @@ void DescribeJitter(JitterOptions& o, OptionSet& set) {
 
 nlohmann::ordered_json Settings(const OptionSet& set) {
   nlohmann::ordered_json settings;
-  for (const Option& option : set.options()) {
-    const std::string& name = option.name();
-    if (option.is_path() || option.IsAsAbsent() || name == "threads" || name == "loader-threads" ||
-        name == "device" || name == "on-error" || name == "max-pixels" ||
-        name == "checkpoint-every" || name == "max-bad-steps")
-      continue;
-    settings[name] = option.ToJson();
-  }
+  for (const Option& option : set.options())
+    if (!option.is_path() && !option.IsAsAbsent() && !option.keeps_result())
+      settings[option.name()] = option.ToJson();
   return settings;
 }
 

@@ -224,6 +224,11 @@ Option& Option::Keyword(std::string word) {
   return *this;
 }
 
+Option& Option::KeepsResult() {
+  keeps_result_ = true;
+  return *this;
+}
+
 Option& Option::AbsentMeans(const nlohmann::json& value) {
   absent_means_ = value.dump();
   return *this;

@@ -33,6 +33,8 @@ class Option {
   // The value that a record means which does not name this option, because it was made before the
   // option was there. An option that stands at it is left out of records.
   Option& AbsentMeans(const nlohmann::json& value);
+  // Says that the result does not depend on it, only how it is come by, or whether there is one.
+  Option& KeepsResult();
 
   const std::string& name() const { return name_; }
   const std::string& help() const { return help_; }
@@ -44,6 +46,7 @@ class Option {
   bool is_flag() const { return std::holds_alternative<bool*>(target_); }
   bool is_path() const { return std::holds_alternative<std::filesystem::path*>(target_); }
   bool is_text() const { return std::holds_alternative<std::string*>(target_); }
+  bool keeps_result() const { return keeps_result_; }
   // Whether something other than the default was given.
   bool given() const { return given_; }
 
@@ -85,6 +88,7 @@ class Option {
   bool low_is_open_ = false;
   bool required_ = false;
   bool may_be_empty_ = false;
+  bool keeps_result_ = false;
   bool given_ = false;
 };
 

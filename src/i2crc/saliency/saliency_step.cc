@@ -58,7 +58,8 @@ void Describe(SaliencyOptions& o, OptionSet& set) {
   set.Add("loader-threads", &o.loader_threads,
           "Threads that decode and resize images ahead; the result does not depend on them")
       .Range(0, 256)
-      .Group("General");
+      .Group("General")
+      .KeepsResult();
 }
 
 void CheckDetector(const SaliencyOptions& options) { SaliencyDetector{DetectorOf(options)}; }

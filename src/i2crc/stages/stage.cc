@@ -69,38 +69,49 @@ void RefuseDamagedCheckpoint(const Stage& stage, const StageRecord& record) {
                           fmt::format("remove it, and the stage {} is done again", stage.name));
 }
 
-// The first difference between two recipes, in words.
-std::string Difference(const Json& before, const Json& now) {
-  for (const char* part : {"options", "inputs"}) {
+StagePlan FromTheStart(PlanReason reason, std::string why) {
+  return {true, false, reason, std::move(why)};
+}
+
+// For a recipe that is not that of before: the first difference. Options come before inputs.
+StagePlan PlanAnew(const Json& before, const Json& now) {
+  for (const auto& [part, reason] : {std::pair{"options", PlanReason::kOptionsChanged},
+                                     std::pair{"inputs", PlanReason::kInputsChanged}}) {
     const Json empty = Json::object();
     const Json& old_part = before.contains(part) ? before[part] : empty;
     for (const auto& [key, value] : now[part].items()) {
       if (old_part.contains(key) && old_part[key] == value) continue;
-      if (std::string(part) == "inputs") return fmt::format("input {} changed", key);
-      return fmt::format("option {}: {} -> {}", key,
-                         old_part.contains(key) ? old_part[key].dump() : "not set", value.dump());
+      if (reason == PlanReason::kInputsChanged)
+        return FromTheStart(reason, fmt::format("input {} changed", key));
+      return FromTheStart(
+          reason,
+          fmt::format("option {}: {} -> {}", key,
+                      old_part.contains(key) ? old_part[key].dump() : "not set", value.dump()));
     }
     for (const auto& [key, value] : old_part.items())
-      if (!now[part].contains(key)) return fmt::format("{} {} is gone", part, key);
+      if (!now[part].contains(key))
+        return FromTheStart(reason, fmt::format("{} {} is gone", part, key));
   }
-  return "made by another version";
+  return FromTheStart(PlanReason::kOtherVersion, "made by another version");
 }
 
 // cleaned: the stages that may stay so.
 StagePlan PlanAgainst(const Stage& stage, const std::optional<StageRecord>& record,
                       const Json& recipe, const StageSet& cleaned) {
-  if (!record) return {true, false, "not done yet"};
-  if (record->recipe != recipe) return {true, false, Difference(record->recipe, recipe)};
-  if (!record->finished) return {false, false, "interrupted"};
+  if (!record) return FromTheStart(PlanReason::kNotDoneYet, "not done yet");
+  if (record->recipe != recipe) return PlanAnew(record->recipe, recipe);
+  if (!record->finished) return {false, false, PlanReason::kInterrupted, "interrupted"};
   if (record->cleaned)
-    return cleaned.contains(stage.name) ? StagePlan{false, true, "done, and cleaned"}
-                                        : StagePlan{true, false, "cleaned, and needed again"};
+    return cleaned.contains(stage.name)
+               ? StagePlan{false, true, PlanReason::kDone, "done, and cleaned"}
+               : FromTheStart(PlanReason::kCleaned, "cleaned, and needed again");
   const std::string missing = MissingFile(stage.out, *record);
-  if (!missing.empty()) return {true, false, missing + " is missing"};
+  if (!missing.empty()) return FromTheStart(PlanReason::kFilesChanged, missing + " is missing");
   // Results may be corrected by hand; what stages make for each other is made again.
   const std::string changed = stage.is_result ? "" : ChangedFile(stage.out, *record);
-  if (!changed.empty()) return {true, false, changed + " is not as it was made"};
-  return {false, true, "done"};
+  if (!changed.empty())
+    return FromTheStart(PlanReason::kFilesChanged, changed + " is not as it was made");
+  return {false, true, PlanReason::kDone, "done"};
 }
 
 // The stages that were cleaned, and those of them whose files nothing needs.
@@ -372,7 +383,7 @@ std::vector<PlannedStage> PlanStages(const std::vector<Stage>& stages) {
       return redone.contains(input.made_by);
     });
     std::string state;
-    if (changed != inputs.end() && (plan.finished || plan.why.starts_with("input "))) {
+    if (changed != inputs.end() && (plan.finished || plan.reason == PlanReason::kInputsChanged)) {
       state = fmt::format("would be done over if {} changes", changed->name);
       redone.insert(stage.name);
     } else if (plan.finished) {

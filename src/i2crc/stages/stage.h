@@ -43,11 +43,23 @@ struct Stage {
   std::string only_to_go_on = "";  // a file that is of use only until the stage is finished, or ""
 };
 
+// Why a stage would be done, or not.
+enum class PlanReason {
+  kDone,
+  kNotDoneYet,
+  kOptionsChanged,
+  kInputsChanged,  // and no option
+  kOtherVersion,
+  kInterrupted,
+  kCleaned,
+  kFilesChanged  // its own: missing, or not as they were made
+};
+
 struct StagePlan {
   bool from_the_start = false;  // what stands in the stage's folder is of other options or inputs
   bool finished = false;
-  std::string why;  // "done", "not done yet", "interrupted", "option lr: 0.01 -> 0.02", "input
-                    // images changed"
+  PlanReason reason = PlanReason::kNotDoneYet;
+  std::string why = {};  // in words: "done", "option lr: 0.01 -> 0.02", "input images changed"
 };
 
 // What --dry-run says of a stage.
