@@ -11,7 +11,7 @@ Command CamCommand() {
        .details = "Writes OUT/ID_k.png for every tag k of every image of the list.",
        .positionals = {}},
       [](const CamOptions& options, const ParsedCommandLine&, Context& context) {
-        const CamResult result = RunCam(options, context);
+        const CamResult result = PrepareCam(options, context).Run(context);
         context.log().info("cam: {} maps of {} images in {}", result.maps, result.images,
                            options.out.string());
         return 0;

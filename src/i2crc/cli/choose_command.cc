@@ -15,7 +15,7 @@ Command ChooseCommand() {
            "OUT, what was expected of both to OUT/choice.json.",
        .positionals = {}},
       [](const ChooseOptions& options, const ParsedCommandLine&, Context& context) {
-        LogChoice(options, RunChoose(options, context), context);
+        LogChoice(options, PrepareChoose(options, context).Run(context), context);
         return 0;
       });
 }

@@ -13,7 +13,7 @@ Command CrfCommand() {
                   "through files.",
        .positionals = {}},
       [](const CrfStepOptions& options, const ParsedCommandLine&, Context& context) {
-        const CrfResult result = RunCrf(options, context);
+        const CrfResult result = PrepareCrf(options, context).Run(context);
         context.log().info("crf: {} masks in {}", result.images, options.out.string());
         return 0;
       });

@@ -37,7 +37,7 @@ Command EvalCommand() {
            "threshold, and the table at the best.",
        .positionals = {}},
       [](const EvalOptions& options, const ParsedCommandLine&, Context& context) {
-        const EvalResult result = RunEval(options, context);
+        const EvalResult result = PrepareEval(options, context).Run(context);
         std::string text = result.report.ToText();
         if (!result.report.curve.empty()) text = CurveText(result.report.curve) + "\n" + text;
         std::fputs(text.c_str(), stdout);

@@ -13,7 +13,7 @@ Command LabelCommand() {
            "for pixels that the rules leave open. Defaults are the paper's.",
        .positionals = {}},
       [](const LabelOptions& options, const ParsedCommandLine&, Context& context) {
-        const LabelResult result = RunLabel(options, context);
+        const LabelResult result = PrepareLabel(options, context).Run(context);
         context.log().info(
             "label: {} masks in {}; {:.2f} % of the pixels ignored, {} masks wholly; {} tags "
             "without a map passed over",

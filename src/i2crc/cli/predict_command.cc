@@ -12,7 +12,7 @@ Command PredictCommand() {
                   "With --crf the dense CRF fits the probabilities to the photograph first.",
        .positionals = {}},
       [](const PredictOptions& options, const ParsedCommandLine&, Context& context) {
-        const PredictResult result = RunPredict(options, context);
+        const PredictResult result = PreparePredict(options, context).Run(context);
         context.log().info("predict: {} masks in {}", result.images, options.out.string());
         return 0;
       },

@@ -13,7 +13,7 @@ Command RefineCommand() {
            "for pixels that the rules leave open.",
        .positionals = {}},
       [](const RefineOptions& options, const ParsedCommandLine&, Context& context) {
-        const RefineResult result = RunRefine(options, context);
+        const RefineResult result = PrepareRefine(options, context).Run(context);
         context.log().info(
             "refine: {} masks in {}; {:.2f} % of the pixels ignored, {} masks wholly",
             result.images, options.out.string(), 100 * result.ignored_share(),

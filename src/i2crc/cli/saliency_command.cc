@@ -12,7 +12,7 @@ Command SaliencyCommand() {
            "Writes OUT/ID.png, 8-bit grey in the photograph's size, 255 where it is most salient.",
        .positionals = {}},
       [](const SaliencyOptions& options, const ParsedCommandLine&, Context& context) {
-        const SaliencyResult result = RunSaliency(options, context);
+        const SaliencyResult result = PrepareSaliency(options, context).Run(context);
         context.log().info("saliency: {} maps in {}", result.images, options.out.string());
         if (result.blank > 0)
           context.log().warn("{} of the maps show nothing salient", result.blank);

@@ -29,7 +29,7 @@ Command SynthCommand() {
        .positionals = {}},
       [](const SynthCommandOptions& options, const ParsedCommandLine&, Context& context) {
         const SynthResult result =
-            WriteSynth(options.scenes, ThreadCount(options.threads), context);
+            PrepareSynth(options.scenes, ThreadCount(options.threads)).Run(context);
         context.log().info(
             "synth: {} scenes for training, {} for validation, {} of them with one tag, in {}",
             result.train, result.val, result.one_tag, options.scenes.out.string());

@@ -16,7 +16,8 @@ Command TrainClsCommand() {
            "cut off.",
        .positionals = {}},
       [](const TrainClsOptions& options, const ParsedCommandLine&, Context& context) {
-        LogTraining("train-cls", RunTrainCls(options, context), options.out, context);
+        LogTraining("train-cls", PrepareTrainCls(options, context).Run(context), options.out,
+                    context);
         return 0;
       },
       RunsNetwork::kYes);

@@ -14,7 +14,8 @@ Command TrainSegCommand() {
                   "paper's. Given the same --out again it goes on where it was cut off.",
        .positionals = {}},
       [](const TrainSegOptions& options, const ParsedCommandLine&, Context& context) {
-        LogTraining("train-seg", RunTrainSeg(options, context), options.out, context);
+        LogTraining("train-seg", PrepareTrainSeg(options, context).Run(context), options.out,
+                    context);
         return 0;
       },
       RunsNetwork::kYes);

@@ -14,7 +14,7 @@ Command TrainTagsCommand() {
                   "learn from.",
        .positionals = {}},
       [](const TrainTagsOptions& options, const ParsedCommandLine&, Context& context) {
-        const TrainTagsResult result = RunTrainTags(options, context);
+        const TrainTagsResult result = PrepareTrainTags(options, context).Run(context);
         context.log().info("train-tags: mean average precision {:.1f} % of unseen photographs, {}",
                            100 * result.mean_precision, options.out.string());
         return 0;

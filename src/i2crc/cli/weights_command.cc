@@ -21,7 +21,7 @@ int Inspect(const std::vector<std::string>& arguments, Context&) {
 
 int Convert(const std::vector<std::string>& arguments, Context& context) {
   if (arguments.size() < 3) Fail("OUT is missing: weights convert IN OUT.safetensors");
-  const ConvertResult result = ConvertWeights(arguments[1], arguments[2], context);
+  const ConvertResult result = PrepareConversion(arguments[1], arguments[2]).Run(context);
   context.log().info("weights: {} tensors, {} bytes, in {}", result.tensors, result.bytes,
                      arguments[2]);
   return 0;

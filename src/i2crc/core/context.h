@@ -43,8 +43,8 @@ class Context {
   std::unique_ptr<Progress> StartProgress(const std::string& title, int64_t total,
                                           const std::string& unit);
 
-  // Every check is over and the first file is about to be written. An Error before this line ends
-  // the program with exit status 2, after it with 3.
+  // Every check is over and the first file is about to be written (core/work.h). An Error before
+  // this line ends the program with exit status 2, after it with 3.
   void WorkBegins() { work_began_ = true; }
   bool work_began() const { return work_began_; }
 

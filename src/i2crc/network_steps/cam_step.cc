@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "i2crc/core/atomic_file.h"
-#include "i2crc/core/out_folder.h"
 #include "i2crc/data/augment.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
@@ -96,54 +95,74 @@ void Describe(CamOptions& o, OptionSet& set) {
   Describe(o.compute, set);
 }
 
-CamResult RunCam(const CamOptions& options, Context& context) {
-  AllowImages(options.items);
-  CheckFolder(options.images, "--images");
-  CheckOutFolder(options.out, {{"--images", &options.images}});
-  PrepareCompute(options.compute, options.items.threads, context);
-  const LoadedNetwork loaded =
-      LoadNetwork(options.checkpoint, NetworkKind::kAttention, options.classes, options.compute);
-  const auto images = CheckImages(ReadImageList(options.list, loaded.info.classes),
-                                  {.images = options.images}, options.items.policy(), context);
+namespace {
 
-  const OutFolder out(options.out, context);
-  context.WorkBegins();
-  const torch::NoGradGuard no_grad;
-  const int size = options.input_size > 0 ? options.input_size : loaded.info.input_size;
-  CamResult result;
-  CamWriter writer(options, result);
-  const ItemWork<CamInput> work{
-      .name = [&](int64_t i) { return images[static_cast<size_t>(i)].photograph.string(); },
-      .make =
-          [&](int64_t i) {
-            const CheckedImage& image = images[static_cast<size_t>(i)];
-            CamInput input;
-            if (image.tags.empty()) return input;
-            const ImageU8 rgb = ReadPhotograph(image.photograph);
-            for (const double scale : options.scales)
-              input.push_back(
-                  AttentionInput(rgb, std::max(1, static_cast<int>(std::lround(size * scale))),
-                                 loaded.info.normalisation));
-            return input;
-          },
-      .write = {},
-      .take =
-          [&](int64_t i, const CamInput& input) {
-            if (input.empty()) return;
-            const CheckedImage& image = images[static_cast<size_t>(i)];
-            at::Tensor scores;
-            const bool made =
-                TryItem(context, options.items.policy(), image.photograph.native(), [&] {
-                  scores = OnPhotograph(image, [&] {
-                    return AveragedScores(*loaded.network, input, options.flip,
-                                          options.compute.device);
+class CamStep {
+ public:
+  CamStep(const CamOptions& options, Context& context)
+      : options_(Checked(options, context)),
+        loaded_(LoadNetwork(options_.checkpoint, NetworkKind::kAttention, options_.classes,
+                            options_.compute)),
+        images_(CheckImages(ReadImageList(options_.list, loaded_.info.classes),
+                            {.images = options_.images}, options_.items.policy(), context)) {}
+
+  CamResult Run(Context& context) {
+    const torch::NoGradGuard no_grad;
+    CamResult result;
+    CamWriter writer(options_, result);
+    const ItemWork<CamInput> work{
+        .name = [&](int64_t i) { return Image(i).photograph.string(); },
+        .make = [&](int64_t i) { return Read(Image(i)); },
+        .write = {},
+        .take =
+            [&](int64_t i, const CamInput& input) {
+              if (input.empty()) return;
+              const CheckedImage& image = Image(i);
+              at::Tensor scores;
+              const bool made =
+                  TryItem(context, options_.items.policy(), image.photograph.native(), [&] {
+                    scores = OnPhotograph(image, [&] {
+                      return AveragedScores(*loaded_.network, input, options_.flip,
+                                            options_.compute.device);
+                    });
                   });
-                });
-            if (made) writer.Write(image, scores);
-          }};
-  ForEachItem("cam", static_cast<int64_t>(images.size()), options.compute.loader_threads,
-              options.items.policy(), work, context);
-  return result;
+              if (made) writer.Write(image, scores);
+            }};
+    ForEachItem("cam", static_cast<int64_t>(images_.size()), options_.compute.loader_threads,
+                options_.items.policy(), work, context);
+    return result;
+  }
+
+ private:
+  static CamOptions Checked(const CamOptions& options, Context& context) {
+    AllowImages(options.items);
+    CheckFolder(options.images, "--images");
+    CheckOutFolder(options.out, {{"--images", &options.images}});
+    PrepareCompute(options.compute, options.items.threads, context);
+    return options;
+  }
+  // At every scale; nothing where no tag wants a map.
+  CamInput Read(const CheckedImage& image) const {
+    CamInput input;
+    if (image.tags.empty()) return input;
+    const int size = options_.input_size > 0 ? options_.input_size : loaded_.info.input_size;
+    const ImageU8 rgb = ReadPhotograph(image.photograph);
+    for (const double scale : options_.scales)
+      input.push_back(AttentionInput(rgb, std::max(1, static_cast<int>(std::lround(size * scale))),
+                                     loaded_.info.normalisation));
+    return input;
+  }
+  const CheckedImage& Image(int64_t i) const { return images_[static_cast<size_t>(i)]; }
+
+  CamOptions options_;
+  LoadedNetwork loaded_;
+  std::vector<CheckedImage> images_;
+};
+
+}  // namespace
+
+Work<CamResult> PrepareCam(const CamOptions& options, Context& context) {
+  return PrepareStep<CamStep>(options, context);
 }
 
 }  // namespace i2crc

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "i2crc/core/context.h"
+#include "i2crc/core/work.h"
 #include "i2crc/inputs/common_options.h"
 #include "i2crc/options/option_set.h"
 
@@ -29,6 +30,6 @@ struct CamResult {
 
 // Writes OUT/ID_k.png for every tag k of every image and, with scores, OUT/ID.safetensors: the
 // averaged score map of each tag under the tag's index, f32 [h, w].
-CamResult RunCam(const CamOptions& options, Context& context);
+Work<CamResult> PrepareCam(const CamOptions& options, Context& context);
 
 }  // namespace i2crc

@@ -9,7 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "i2crc/core/out_folder.h"
 #include "i2crc/data/augment.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
@@ -308,60 +307,86 @@ void Describe(PredictOptions& o, OptionSet& set) {
   Describe(o.compute, set);
 }
 
-PredictResult RunPredict(const PredictOptions& options, Context& context) {
-  AllowImages(options.items);
-  CheckFolder(options.images, "--images");
-  CheckOutFolder(options.out, {{"--images", &options.images},
-                               {"--saliency", &options.saliency},
-                               {"--cams", &options.cams}});
-  CheckTagOptions(options);
-  CheckCrfOptions(options, context);
-  PrepareCompute(options.compute, options.items.threads, context);
-  Predictor predictor(options, context);
-  const std::vector<ListedImage> listed = ImagesOf(options, predictor.classes());
-  predictor.SetImages(listed);
-  if (options.objects) CheckNames(listed, "--objects", "_object");
-  if (options.owners) CheckNames(listed, "--owners", "_owner");
-  auto images = CheckImages(listed, {.images = options.images, .maps = options.saliency},
-                            options.items.policy(), context);
-  if (options.use_crf)
-    images = CheckCrfSizes(std::move(images), predictor.classes().count() + 1,
-                           options.items.policy(), context);
-  if (!options.cams.empty()) images = CheckCams(std::move(images), options, context);
-  PredictionWriter writer(options, images.size(), context);
+namespace {
 
-  const OutFolder out(options.out, context);
-  context.WorkBegins();
-  const torch::NoGradGuard no_grad;
-  PredictResult result;
-  Suspicions suspicions(predictor.classes());
-  const ItemWork<PredictInput> work{
-      .name = [&](int64_t i) { return images[static_cast<size_t>(i)].photograph.string(); },
-      .make = [&](int64_t i) { return predictor.Read(images[static_cast<size_t>(i)], suspicions); },
-      .write = {},
-      .take =
-          [&](int64_t i, const PredictInput& input) {
-            const CheckedImage& image = images[static_cast<size_t>(i)];
-            at::Tensor probabilities;
-            const bool made =
-                TryItem(context, options.items.policy(), image.photograph.native(), [&] {
-                  probabilities =
-                      OnPhotograph(image, [&] { return predictor.Probabilities(image, input); });
-                });
-            if (made) writer.Write(image, input.evidence, probabilities);
-          }};
-  try {
-    ForEachItem("predict", static_cast<int64_t>(images.size()), options.compute.loader_threads,
-                options.items.policy(), work, context);
-  } catch (...) {
-    // What was predicted before is written, and where that fails it is what comes up.
-    writer.Finish();
-    throw;
+class PredictStep {
+ public:
+  PredictStep(const PredictOptions& options, Context& context)
+      : options_(Checked(options, context)),
+        predictor_(options_, context),
+        images_(Images(context)),
+        writer_(options_, images_.size(), context) {}
+
+  PredictResult Run(Context& context) {
+    const torch::NoGradGuard no_grad;
+    PredictResult result;
+    Suspicions suspicions(predictor_.classes());
+    const ItemWork<PredictInput> work{
+        .name = [&](int64_t i) { return Image(i).photograph.string(); },
+        .make = [&](int64_t i) { return predictor_.Read(Image(i), suspicions); },
+        .write = {},
+        .take =
+            [&](int64_t i, const PredictInput& input) {
+              const CheckedImage& image = Image(i);
+              at::Tensor probabilities;
+              const bool made =
+                  TryItem(context, options_.items.policy(), image.photograph.native(), [&] {
+                    probabilities =
+                        OnPhotograph(image, [&] { return predictor_.Probabilities(image, input); });
+                  });
+              if (made) writer_.Write(image, input.evidence, probabilities);
+            }};
+    try {
+      ForEachItem("predict", static_cast<int64_t>(images_.size()), options_.compute.loader_threads,
+                  options_.items.policy(), work, context);
+    } catch (...) {
+      // What was predicted before is written, and where that fails it is what comes up.
+      writer_.Finish();
+      throw;
+    }
+    writer_.Finish();
+    suspicions.Warn(context);
+    result.images = writer_.images();
+    return result;
   }
-  writer.Finish();
-  suspicions.Warn(context);
-  result.images = writer.images();
-  return result;
+
+ private:
+  static PredictOptions Checked(const PredictOptions& options, Context& context) {
+    AllowImages(options.items);
+    CheckFolder(options.images, "--images");
+    CheckOutFolder(options.out, {{"--images", &options.images},
+                                 {"--saliency", &options.saliency},
+                                 {"--cams", &options.cams}});
+    CheckTagOptions(options);
+    CheckCrfOptions(options, context);
+    PrepareCompute(options.compute, options.items.threads, context);
+    return options;
+  }
+  std::vector<CheckedImage> Images(Context& context) {
+    const std::vector<ListedImage> listed = ImagesOf(options_, predictor_.classes());
+    predictor_.SetImages(listed);
+    if (options_.objects) CheckNames(listed, "--objects", "_object");
+    if (options_.owners) CheckNames(listed, "--owners", "_owner");
+    auto images = CheckImages(listed, {.images = options_.images, .maps = options_.saliency},
+                              options_.items.policy(), context);
+    if (options_.use_crf)
+      images = CheckCrfSizes(std::move(images), predictor_.classes().count() + 1,
+                             options_.items.policy(), context);
+    if (!options_.cams.empty()) images = CheckCams(std::move(images), options_, context);
+    return images;
+  }
+  const CheckedImage& Image(int64_t i) const { return images_[static_cast<size_t>(i)]; }
+
+  PredictOptions options_;
+  Predictor predictor_;
+  std::vector<CheckedImage> images_;
+  PredictionWriter writer_;
+};
+
+}  // namespace
+
+Work<PredictResult> PreparePredict(const PredictOptions& options, Context& context) {
+  return PrepareStep<PredictStep>(options, context);
 }
 
 }  // namespace i2crc

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "i2crc/core/context.h"
+#include "i2crc/core/work.h"
 #include "i2crc/inputs/common_options.h"
 #include "i2crc/labels/evidence.h"
 #include "i2crc/options/option_set.h"
@@ -53,6 +54,6 @@ struct PredictResult {
 
 // Writes OUT/ID.png for every image of the list, or of the folder where there is no list. The CRF
 // works on threads of its own beside the network; files do not depend on the number of threads.
-PredictResult RunPredict(const PredictOptions& options, Context& context);
+Work<PredictResult> PreparePredict(const PredictOptions& options, Context& context);
 
 }  // namespace i2crc

@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "i2crc/core/checksum.h"
-#include "i2crc/core/out_folder.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/image/resize.h"
@@ -189,52 +188,81 @@ NetworkSpec NetworkOf(const TrainClsOptions& options, int classes) {
   return {.arch = options.arch, .outputs = classes, .width = options.width};
 }
 
-TrainingResult RunTrainCls(const TrainClsOptions& options, Context& context) {
-  AllowImages(options.items);
-  CheckFolder(options.images, "--images");
-  const bool has_saliency = !IsNone(options.saliency);
-  if (has_saliency) CheckFolder(options.saliency, "--saliency");
-  CheckOutFolder(options.out, {});
-  const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
-  Suspicions suspicions(classes);
-  ImageSetRequest request{.images = options.images,
-                          .decode_photographs = options.items.policy() == OnError::kSkip};
-  if (has_saliency) {
-    request.maps = options.saliency;
-    // Reading them all takes seconds, a training on maps that tell nothing hours.
-    request.see_map = [&](const CheckedImage& image, const ImageU8& map) {
-      suspicions.AddSaliency(options.saliency, image.id, map);
-    };
-  }
-  const auto images =
-      CheckImages(ReadImageList(options.list, classes), request, options.items.policy(), context);
-  WarnOfTags(images, context);
-  if (!has_saliency) context.log().info("train-cls: no saliency, so no relation losses");
-  PrepareCompute(options.compute, options.items.threads, context);
-  Training training = MakeTraining("train-cls", options, NetworkOf(options, classes.count()),
-                                   classes, images, SettingsOf(options));
-  training.info.input_size = options.input_size;
-  Network& network = *training.network;
-  if (!options.start.empty()) {
-    StartFrom(network, options.start, classes);
-    training.loop.identity["start"] = FileChecksum(options.start);
-  }
-  if (FreezeBatchNorm(options)) network.FreezeBatchNorm();
-  network.Train();
-  if (TrainingIsFinished(options.out, training.loop.identity))
-    context.log().info("train-cls: {} holds this training, finished", options.out.string());
+namespace {
 
-  const OutFolder out(options.out, context);
-  context.WorkBegins();
-  suspicions.Warn(context);
-  const AttentionTask task(options, images, classes.count());
-  Sgd sgd(network.Parameters(),
-          {.momentum = options.momentum, .nesterov = true, .weight_decay = options.weight_decay},
-          [&](const NamedParameter& p) {
-            return (p.is_head ? options.head_factor : 1.0) *
-                   (p.is_bias ? options.bias_factor : 1.0);
-          });
-  return RunTraining(network, sgd, task, training.info, training.loop, context);
+class TrainClsStep {
+ public:
+  TrainClsStep(const TrainClsOptions& options, Context& context)
+      : options_(options),
+        classes_(ReadClasses()),
+        suspicions_(classes_),
+        images_(Images(context)) {
+    if (!has_saliency()) context.log().info("train-cls: no saliency, so no relation losses");
+    PrepareCompute(options_.compute, options_.items.threads, context);
+    training_ = MakeTraining("train-cls", options_, NetworkOf(options_, classes_.count()), classes_,
+                             images_, SettingsOf(options_));
+    training_.info.input_size = options_.input_size;
+    Network& network = *training_.network;
+    if (!options_.start.empty()) {
+      StartFrom(network, options_.start, classes_);
+      training_.loop.identity["start"] = FileChecksum(options_.start);
+    }
+    if (FreezeBatchNorm(options_)) network.FreezeBatchNorm();
+    network.Train();
+    if (TrainingIsFinished(options_.out, training_.loop.identity))
+      context.log().info("train-cls: {} holds this training, finished", options_.out.string());
+  }
+
+  TrainingResult Run(Context& context) {
+    suspicions_.Warn(context);
+    Network& network = *training_.network;
+    const AttentionTask task(options_, images_, classes_.count());
+    Sgd sgd(
+        network.Parameters(),
+        {.momentum = options_.momentum, .nesterov = true, .weight_decay = options_.weight_decay},
+        [&](const NamedParameter& p) {
+          return (p.is_head ? options_.head_factor : 1.0) *
+                 (p.is_bias ? options_.bias_factor : 1.0);
+        });
+    return RunTraining(network, sgd, task, training_.info, training_.loop, context);
+  }
+
+ private:
+  bool has_saliency() const { return !IsNone(options_.saliency); }
+  ClassNames ReadClasses() const {
+    AllowImages(options_.items);
+    CheckFolder(options_.images, "--images");
+    if (has_saliency()) CheckFolder(options_.saliency, "--saliency");
+    CheckOutFolder(options_.out, {});
+    return ClassNames::ReadOrVoc(options_.classes);
+  }
+  std::vector<CheckedImage> Images(Context& context) {
+    ImageSetRequest request{.images = options_.images,
+                            .decode_photographs = options_.items.policy() == OnError::kSkip};
+    if (has_saliency()) {
+      request.maps = options_.saliency;
+      // Reading them all takes seconds, a training on maps that tell nothing hours.
+      request.see_map = [&](const CheckedImage& image, const ImageU8& map) {
+        suspicions_.AddSaliency(options_.saliency, image.id, map);
+      };
+    }
+    auto images = CheckImages(ReadImageList(options_.list, classes_), request,
+                              options_.items.policy(), context);
+    WarnOfTags(images, context);
+    return images;
+  }
+
+  TrainClsOptions options_;
+  ClassNames classes_;
+  Suspicions suspicions_;
+  std::vector<CheckedImage> images_;
+  Training training_;
+};
+
+}  // namespace
+
+Work<TrainingResult> PrepareTrainCls(const TrainClsOptions& options, Context& context) {
+  return PrepareStep<TrainClsStep>(options, context);
 }
 
 }  // namespace i2crc

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "i2crc/core/context.h"
+#include "i2crc/core/work.h"
 #include "i2crc/data/augment.h"
 #include "i2crc/inputs/common_options.h"
 #include "i2crc/losses/relation_losses.h"
@@ -38,6 +39,6 @@ void Describe(TrainClsOptions& options, OptionSet& set);
 NetworkSpec NetworkOf(const TrainClsOptions& options, int classes);
 
 // Leaves what RunTraining leaves. Throws Error for everything that can be told before work begins.
-TrainingResult RunTrainCls(const TrainClsOptions& options, Context& context);
+Work<TrainingResult> PrepareTrainCls(const TrainClsOptions& options, Context& context);
 
 }  // namespace i2crc

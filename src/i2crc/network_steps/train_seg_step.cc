@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "i2crc/core/checksum.h"
-#include "i2crc/core/out_folder.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/image/resize.h"
@@ -286,51 +285,82 @@ NetworkSpec NetworkOf(const TrainSegOptions& options, int classes) {
           .multi_scale = options.msc};
 }
 
-TrainingResult RunTrainSeg(const TrainSegOptions& options, Context& context) {
-  AllowImages(options.items);
-  CheckFolder(options.images, "--images");
-  CheckFolder(options.labels, "--labels");
-  CheckOutFolder(options.out, {});
-  const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
-  if (options.partial_labels && !HasAnyTagLabel(classes.count()))
-    Fail("--partial-labels: at most {} classes, here are {}", kMaxClassesWithAnyTag,
-         classes.count());
-  if (options.min_owner > 0 && (options.owners.empty() || !options.partial_labels))
-    Fail("--min-owner goes with --owners DIR and --partial-labels");
-  if (options.min_owner > 0) CheckFolder(options.owners, "--owners");
-  const auto checked = CheckImages(ImagesOf(options, classes),
-                                   {.images = options.images,
-                                    .maps = options.labels,
-                                    .map_kind = "mask",
-                                    .decode_photographs = options.items.policy() == OnError::kSkip},
-                                   options.items.policy(), context);
-  Suspicions suspicions(classes);
-  // Else each image has its own.
-  if (!IsByTags(options)) suspicions.AddTags(options.labels, TagsOfList(options.list, classes));
-  const auto images = WithLabels(checked, classes.count(), options, suspicions, context);
-  PrepareCompute(options.compute, options.items.threads, context);
-  Training training = MakeTraining("train-seg", options, NetworkOf(options, classes.count()),
-                                   classes, images, SettingsOf(options));
-  Network& network = *training.network;
-  if (!options.start.empty()) {
-    StartFrom(network, options.start, classes);
-    training.loop.identity["start"] = FileChecksum(options.start);
-  }
-  if (options.freeze_bn) network.FreezeBatchNorm();
-  network.FreezeStages(options.freeze_stages);
-  training.loop.average = options.average;
-  network.Train();
-  if (TrainingIsFinished(options.out, training.loop.identity))
-    context.log().info("train-seg: {} holds this training, finished", options.out.string());
+namespace {
 
-  const OutFolder out(options.out, context);
-  context.WorkBegins();
-  suspicions.Warn(context);
-  const SegmentationTask task(options, images);
-  Sgd sgd(network.Parameters(),
-          {.momentum = options.momentum, .nesterov = false, .weight_decay = options.weight_decay},
-          [&](const NamedParameter& p) { return p.is_head ? options.head_factor : 1.0; });
-  return RunTraining(network, sgd, task, training.info, training.loop, context);
+class TrainSegStep {
+ public:
+  TrainSegStep(const TrainSegOptions& options, Context& context)
+      : options_(options),
+        classes_(ReadClasses()),
+        suspicions_(classes_),
+        images_(Images(context)) {
+    PrepareCompute(options_.compute, options_.items.threads, context);
+    training_ = MakeTraining("train-seg", options_, NetworkOf(options_, classes_.count()), classes_,
+                             images_, SettingsOf(options_));
+    Network& network = *training_.network;
+    if (!options_.start.empty()) {
+      StartFrom(network, options_.start, classes_);
+      training_.loop.identity["start"] = FileChecksum(options_.start);
+    }
+    if (options_.freeze_bn) network.FreezeBatchNorm();
+    network.FreezeStages(options_.freeze_stages);
+    training_.loop.average = options_.average;
+    network.Train();
+    if (TrainingIsFinished(options_.out, training_.loop.identity))
+      context.log().info("train-seg: {} holds this training, finished", options_.out.string());
+  }
+
+  TrainingResult Run(Context& context) {
+    suspicions_.Warn(context);
+    Network& network = *training_.network;
+    const SegmentationTask task(options_, images_);
+    Sgd sgd(
+        network.Parameters(),
+        {.momentum = options_.momentum, .nesterov = false, .weight_decay = options_.weight_decay},
+        [&](const NamedParameter& p) { return p.is_head ? options_.head_factor : 1.0; });
+    return RunTraining(network, sgd, task, training_.info, training_.loop, context);
+  }
+
+ private:
+  ClassNames ReadClasses() const {
+    AllowImages(options_.items);
+    CheckFolder(options_.images, "--images");
+    CheckFolder(options_.labels, "--labels");
+    CheckOutFolder(options_.out, {});
+    ClassNames classes = ClassNames::ReadOrVoc(options_.classes);
+    if (options_.partial_labels && !HasAnyTagLabel(classes.count()))
+      Fail("--partial-labels: at most {} classes, here are {}", kMaxClassesWithAnyTag,
+           classes.count());
+    if (options_.min_owner > 0 && (options_.owners.empty() || !options_.partial_labels))
+      Fail("--min-owner goes with --owners DIR and --partial-labels");
+    if (options_.min_owner > 0) CheckFolder(options_.owners, "--owners");
+    return classes;
+  }
+  std::vector<CheckedImage> Images(Context& context) {
+    const auto checked =
+        CheckImages(ImagesOf(options_, classes_),
+                    {.images = options_.images,
+                     .maps = options_.labels,
+                     .map_kind = "mask",
+                     .decode_photographs = options_.items.policy() == OnError::kSkip},
+                    options_.items.policy(), context);
+    // Else each image has its own.
+    if (!IsByTags(options_))
+      suspicions_.AddTags(options_.labels, TagsOfList(options_.list, classes_));
+    return WithLabels(checked, classes_.count(), options_, suspicions_, context);
+  }
+
+  TrainSegOptions options_;
+  ClassNames classes_;
+  Suspicions suspicions_;
+  std::vector<CheckedImage> images_;
+  Training training_;
+};
+
+}  // namespace
+
+Work<TrainingResult> PrepareTrainSeg(const TrainSegOptions& options, Context& context) {
+  return PrepareStep<TrainSegStep>(options, context);
 }
 
 }  // namespace i2crc

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "i2crc/core/context.h"
+#include "i2crc/core/work.h"
 #include "i2crc/data/augment.h"
 #include "i2crc/inputs/common_options.h"
 #include "i2crc/options/option_set.h"
@@ -51,6 +52,6 @@ NetworkSpec NetworkOf(const TrainSegOptions& options, int classes);
 
 // Leaves what RunTraining leaves. Images whose mask is ignored as a whole are passed over. Throws
 // Error for everything that can be told before work begins.
-TrainingResult RunTrainSeg(const TrainSegOptions& options, Context& context);
+Work<TrainingResult> PrepareTrainSeg(const TrainSegOptions& options, Context& context);
 
 }  // namespace i2crc

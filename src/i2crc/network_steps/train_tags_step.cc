@@ -7,7 +7,6 @@
 #include <cmath>
 
 #include "i2crc/core/atomic_file.h"
-#include "i2crc/core/out_folder.h"
 #include "i2crc/data/augment.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
@@ -109,48 +108,75 @@ void Describe(TrainTagsOptions& o, OptionSet& set) {
   Describe(o.compute, set);
 }
 
-TrainTagsResult RunTrainTags(const TrainTagsOptions& options, Context& context) {
-  AllowImages(options.items);
-  CheckFolder(options.images, "--images");
-  CheckOutFolder(options.out, {{"--images", &options.images}});
-  const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
-  const auto images = CheckImages(
-      ReadImageList(options.list, classes),
-      {.images = options.images, .decode_photographs = options.items.policy() == OnError::kSkip},
-      options.items.policy(), context);
-  if (images.size() < 2) Fail("{}: one image is not enough to learn from", options.list.string());
-  if (std::all_of(images.begin(), images.end(),
-                  [](const CheckedImage& image) { return image.tags.empty(); }))
-    context.log().warn(
-        "no image of the list has a tag: the network will say that nothing is there");
-  if (options.weights.empty())
-    context.log().warn("train-tags: without --weights the features are accidental and tell little");
-  PrepareCompute(options.compute, options.items.threads, context);
-  Training training =
-      MakeTraining("train-tags", options,
-                   {.arch = options.arch, .outputs = classes.count(), .width = options.width},
-                   classes, images, SettingsOf(options));
-  training.info.input_size = options.input_size;
-  Network& network = *training.network;
-  network.Eval();
+namespace {
 
-  const OutFolder out(options.out, context);
-  context.WorkBegins();
-  const torch::NoGradGuard no_grad;
-  const at::Tensor features =
-      FeaturesOf(images, network, training.info.normalisation, options, context);
-  const at::Tensor present = TagMatrix(images, classes.count());
-  const CrossValidation judged =
-      ChoosePenalty(features, present, Folds(images), {1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 0.3, 1});
-  SetHead(network, FitLogisticRegression(features, present, judged.penalty));
-  if (judged.loss >= judged.loss_of_frequencies)
-    context.log().warn(
-        "train-tags: photographs that were not learned from are told no better than by the tags' "
-        "frequencies; guessed tags will not help");
-  WriteFileAtomically(options.out / "report.json",
-                      Report(judged, classes, images.size()).dump(1) + "\n");
-  WriteSafetensors(options.out / "checkpoint.safetensors", MakeCheckpoint(network, training.info));
-  return {static_cast<int64_t>(images.size()), judged.mean_precision};
+class TrainTagsStep {
+ public:
+  TrainTagsStep(const TrainTagsOptions& options, Context& context)
+      : options_(options), classes_(ReadClasses()), images_(Images(context)) {
+    PrepareCompute(options_.compute, options_.items.threads, context);
+    training_ =
+        MakeTraining("train-tags", options_,
+                     {.arch = options_.arch, .outputs = classes_.count(), .width = options_.width},
+                     classes_, images_, SettingsOf(options_));
+    training_.info.input_size = options_.input_size;
+    training_.network->Eval();
+  }
+
+  TrainTagsResult Run(Context& context) {
+    const torch::NoGradGuard no_grad;
+    Network& network = *training_.network;
+    const at::Tensor features =
+        FeaturesOf(images_, network, training_.info.normalisation, options_, context);
+    const at::Tensor present = TagMatrix(images_, classes_.count());
+    const CrossValidation judged =
+        ChoosePenalty(features, present, Folds(images_), {1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 0.3, 1});
+    SetHead(network, FitLogisticRegression(features, present, judged.penalty));
+    if (judged.loss >= judged.loss_of_frequencies)
+      context.log().warn(
+          "train-tags: photographs that were not learned from are told no better than by the tags' "
+          "frequencies; guessed tags will not help");
+    WriteFileAtomically(options_.out / "report.json",
+                        Report(judged, classes_, images_.size()).dump(1) + "\n");
+    WriteSafetensors(options_.out / "checkpoint.safetensors",
+                     MakeCheckpoint(network, training_.info));
+    return {static_cast<int64_t>(images_.size()), judged.mean_precision};
+  }
+
+ private:
+  ClassNames ReadClasses() const {
+    AllowImages(options_.items);
+    CheckFolder(options_.images, "--images");
+    CheckOutFolder(options_.out, {{"--images", &options_.images}});
+    return ClassNames::ReadOrVoc(options_.classes);
+  }
+  std::vector<CheckedImage> Images(Context& context) const {
+    auto images = CheckImages(ReadImageList(options_.list, classes_),
+                              {.images = options_.images,
+                               .decode_photographs = options_.items.policy() == OnError::kSkip},
+                              options_.items.policy(), context);
+    if (images.size() < 2)
+      Fail("{}: one image is not enough to learn from", options_.list.string());
+    if (std::all_of(images.begin(), images.end(),
+                    [](const CheckedImage& image) { return image.tags.empty(); }))
+      context.log().warn(
+          "no image of the list has a tag: the network will say that nothing is there");
+    if (options_.weights.empty())
+      context.log().warn(
+          "train-tags: without --weights the features are accidental and tell little");
+    return images;
+  }
+
+  TrainTagsOptions options_;
+  ClassNames classes_;
+  std::vector<CheckedImage> images_;
+  Training training_;
+};
+
+}  // namespace
+
+Work<TrainTagsResult> PrepareTrainTags(const TrainTagsOptions& options, Context& context) {
+  return PrepareStep<TrainTagsStep>(options, context);
 }
 
 }  // namespace i2crc

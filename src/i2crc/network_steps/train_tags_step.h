@@ -5,6 +5,7 @@
 #include <string>
 
 #include "i2crc/core/context.h"
+#include "i2crc/core/work.h"
 #include "i2crc/inputs/common_options.h"
 #include "i2crc/options/option_set.h"
 
@@ -27,6 +28,6 @@ struct TrainTagsResult {
 // Leaves OUT/checkpoint.safetensors, an attention network's checkpoint whose mean scores are the
 // tags' logits, and OUT/report.json: what is told of photographs that were not learned from (five
 // folds). Throws Error for everything that can be told before work begins.
-TrainTagsResult RunTrainTags(const TrainTagsOptions& options, Context& context);
+Work<TrainTagsResult> PrepareTrainTags(const TrainTagsOptions& options, Context& context);
 
 }  // namespace i2crc

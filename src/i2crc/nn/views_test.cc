@@ -13,7 +13,8 @@ namespace {
 // the right and the last to the left.
 class MeansNetwork : public Network {
  public:
-  explicit MeansNetwork(double leaning) : Network({.outputs = 3}), leaning_(leaning) {}
+  explicit MeansNetwork(double leaning)
+      : Network({.arch = "means", .outputs = 3}), leaning_(leaning) {}
 
   at::Tensor Forward(const at::Tensor& images) override {
     ++passes;

@@ -158,7 +158,7 @@ DemoResult RunDemo(const DemoOptions& options, Context& context) {
   synth.images = options.images;
   synth.size = options.size;
   synth.seed = options.scene_seed;
-  WriteSynth(synth, ThreadCount(options.items.threads), context);
+  PrepareSynth(synth, ThreadCount(options.items.threads)).Run(context);
   WriteFileAtomically(options.out / "demo.toml", kDemoConfig);
   // The recipe is derived from the scenes, which must be there.
   RunConfiguration c = Configure(options);

@@ -65,7 +65,7 @@ StageScorer ScoreAgainstTruth(const EvalOptions& eval) {
   const auto score = [eval](Context& context) -> std::optional<ScoreReport> {
     if (eval.truth.empty()) return std::nullopt;
     const size_t missing = MissingTruths(eval.truth, ReadImageIds(eval.list));
-    if (missing == 0) return RunEval(eval, context).report;
+    if (missing == 0) return PrepareEval(eval, context).Run(context).report;
     context.log().info("not scored: {} images have no truth", missing);
     return std::nullopt;
   };
@@ -86,7 +86,7 @@ Stage SaliencyStage(const SaliencyOptions& options) {
             return std::vector<StageInput>{File("model", options.model), File("list", options.list),
                                            Photographs(options.images, ReadImageIds(options.list))};
           },
-          [options](Context& context) { RunSaliency(options, context); },
+          [options](Context& context) { PrepareSaliency(options, context).Run(context); },
           {}};
 }
 
@@ -100,7 +100,7 @@ Stage TrainTagsStage(const TrainTagsOptions& options) {
                                            File("weights", options.weights),
                                            Photographs(options.images, ReadImageIds(options.list))};
           },
-          [options](Context& context) { RunTrainTags(options, context); },
+          [options](Context& context) { PrepareTrainTags(options, context).Run(context); },
           {}};
 }
 
@@ -119,7 +119,7 @@ Stage TrainClsStage(const std::string& name, const TrainClsOptions& options,
               inputs.push_back(File("start", options.start, "train-tags"));
             return inputs;
           },
-          [options](Context& context) { RunTrainCls(options, context); },
+          [options](Context& context) { PrepareTrainCls(options, context).Run(context); },
           {},
           /*is_result=*/false,
           kTrainingState};
@@ -135,7 +135,7 @@ Stage CamStage(const std::string& name, const CamOptions& options, const std::st
                                            File("checkpoint", options.checkpoint, network_by),
                                            Photographs(options.images, ReadImageIds(options.list))};
           },
-          [options](Context& context) { RunCam(options, context); },
+          [options](Context& context) { PrepareCam(options, context).Run(context); },
           std::move(score)};
 }
 
@@ -151,7 +151,7 @@ Stage LabelStage(const LabelOptions& options, const std::string& saliency_by, St
             if (!options.images.empty()) inputs.push_back(Photographs(options.images, images));
             return inputs;
           },
-          [options](Context& context) { RunLabel(options, context); },
+          [options](Context& context) { PrepareLabel(options, context).Run(context); },
           std::move(score)};
 }
 
@@ -171,7 +171,7 @@ Stage TrainSegStage(const std::string& name, const TrainSegOptions& options,
           inputs.push_back(FilesOf("owners", options.owners, ids, "_owner.png", "predict-train"));
         return inputs;
       },
-      [options](Context& context) { RunTrainSeg(options, context); },
+      [options](Context& context) { PrepareTrainSeg(options, context).Run(context); },
       {},
       /*is_result=*/false,
       kTrainingState};
@@ -199,7 +199,7 @@ Stage PredictStage(const std::string& name, const PredictOptions& options,
               inputs.push_back(File("attention", options.attention, "train-tags"));
             return inputs;
           },
-          [options](Context& context) { RunPredict(options, context); },
+          [options](Context& context) { PreparePredict(options, context).Run(context); },
           std::move(score)};
 }
 
@@ -223,7 +223,9 @@ Stage ChooseStage(const std::string& name, const ChooseOptions& options, const C
             inputs.push_back(AttentionMaps(options.cams, images, by.cams));
             return inputs;
           },
-          [options](Context& context) { LogChoice(options, RunChoose(options, context), context); },
+          [options](Context& context) {
+            LogChoice(options, PrepareChoose(options, context).Run(context), context);
+          },
           std::move(score)};
 }
 
@@ -238,7 +240,7 @@ Stage RefineStage(const RefineOptions& options, StageScorer score) {
                 FilesOf("predictions", options.predictions, ids, ".png", "predict-train"),
                 FilesOf("labels", options.labels, ids, ".png", "label")};
           },
-          [options](Context& context) { RunRefine(options, context); },
+          [options](Context& context) { PrepareRefine(options, context).Run(context); },
           std::move(score)};
 }
 
@@ -254,7 +256,9 @@ Stage EvalStage(const EvalOptions& options) {
                 FilesOf("truth", options.truth, ids, ".png", "")};
           },
           [](Context&) {},
-          {{}, {}, [options](Context& context) { return RunEval(options, context).report; }}};
+          {{}, {}, [options](Context& context) {
+             return PrepareEval(options, context).Run(context).report;
+           }}};
 }
 
 }  // namespace i2crc

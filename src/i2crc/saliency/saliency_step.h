@@ -6,6 +6,7 @@
 #include <string>
 
 #include "i2crc/core/context.h"
+#include "i2crc/core/work.h"
 #include "i2crc/inputs/common_options.h"
 #include "i2crc/options/option_set.h"
 
@@ -31,6 +32,6 @@ struct SaliencyResult {
 
 // Writes OUT/ID.png, 8-bit grey in the photograph's size, for every image of the list, or of the
 // folder where there is no list.
-SaliencyResult RunSaliency(const SaliencyOptions& options, Context& context);
+Work<SaliencyResult> PrepareSaliency(const SaliencyOptions& options, Context& context);
 
 }  // namespace i2crc

@@ -60,7 +60,8 @@ class SaliencyStepTest : public ::testing::Test {
   // Found before work began, nothing written.
   std::string RefusalOf() {
     LoggedContext context;
-    const std::string message = ErrorOf([&] { RunSaliency(options_, context); }, folder_);
+    const std::string message =
+        ErrorOf([&] { PrepareSaliency(options_, context).Run(context); }, folder_);
     EXPECT_FALSE(context.work_began());
     EXPECT_FALSE(std::filesystem::exists(folder_ / "made"));
     return message;
@@ -82,7 +83,7 @@ TEST_F(SaliencyStepTest, WholeFolderWithoutList) {
   AddPhotograph("a.png");
   AddPhotograph("b.png", ImageU8(5, 4, 3, 9));
   LoggedContext context;
-  const SaliencyResult result = RunSaliency(options_, context);
+  const SaliencyResult result = PrepareSaliency(options_, context).Run(context);
   EXPECT_TRUE(context.work_began());
   EXPECT_EQ(result.images, 2);
   EXPECT_EQ(result.blank, 1);
@@ -101,7 +102,7 @@ TEST_F(SaliencyStepTest, TheListDecides) {
   folder_.Text("list.txt", "sub/b 3 cat 99\n");
   options_.list = folder_ / "list.txt";
   LoggedContext context;
-  EXPECT_EQ(RunSaliency(options_, context).images, 1);
+  EXPECT_EQ(PrepareSaliency(options_, context).Run(context).images, 1);
   EXPECT_THAT(folder_.Files("made"), ElementsAre(Key("maps/sub/b.png")));
 }
 
@@ -112,7 +113,7 @@ TEST_F(SaliencyStepTest, SameBytesForAnyNumberOfLoaderThreads) {
     options_.loader_threads = threads;
     options_.out = folder_ / ("made" + std::to_string(threads));
     LoggedContext context;
-    EXPECT_EQ(RunSaliency(options_, context).images, 9);
+    EXPECT_EQ(PrepareSaliency(options_, context).Run(context).images, 9);
     const auto files = folder_.Files("made" + std::to_string(threads));
     if (first.empty()) first = files;
     EXPECT_EQ(files.size(), 9u);
@@ -169,7 +170,7 @@ TEST_F(SaliencyStepTest, DamagedPhotographStopsAndKeepsWhatIsFinished) {
   for (const int threads : {0, 2}) {
     options_.loader_threads = threads;
     LoggedContext context;
-    EXPECT_THAT(ErrorOf([&] { RunSaliency(options_, context); }, folder_),
+    EXPECT_THAT(ErrorOf([&] { PrepareSaliency(options_, context).Run(context); }, folder_),
                 HasSubstr("images/b.png: "));
     EXPECT_TRUE(context.work_began());
     EXPECT_THAT(folder_.Files("made"), ElementsAre(Key("maps/a.png")));
@@ -183,7 +184,7 @@ TEST_F(SaliencyStepTest, SkipLeavesImagesOut) {
   AddPhotograph("d.png");
   options_.items.on_error = "skip";
   LoggedContext context;
-  EXPECT_EQ(RunSaliency(options_, context).images, 2);
+  EXPECT_EQ(PrepareSaliency(options_, context).Run(context).images, 2);
   EXPECT_EQ(context.left_out(), 2);
   EXPECT_THAT(folder_.Files("made"), ElementsAre(Key("maps/a.png"), Key("maps/d.png")));
   EXPECT_THAT(context.lines(), HasSubstr("images/b.png: "));
@@ -195,7 +196,7 @@ TEST_F(SaliencyStepTest, OutputThatIsNotFiniteLeavesTheImageOut) {
   AddPhotograph("a.png");
   options_.items.on_error = "skip";
   LoggedContext context;
-  EXPECT_EQ(RunSaliency(options_, context).images, 0);
+  EXPECT_EQ(PrepareSaliency(options_, context).Run(context).images, 0);
   EXPECT_THAT(context.lines(), HasSubstr("a.png: the detector's output is not finite"));
 }
 
@@ -203,7 +204,7 @@ TEST_F(SaliencyStepTest, Interrupted) {
   AddPhotograph("a.png");
   LoggedContext context;
   Context::RequestInterrupt();
-  EXPECT_THROW(RunSaliency(options_, context), Interrupted);
+  EXPECT_THROW(PrepareSaliency(options_, context).Run(context), Interrupted);
   Context::ClearInterrupt();
   EXPECT_FALSE(std::filesystem::exists(folder_ / "made"));
 }

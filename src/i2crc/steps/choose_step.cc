@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "i2crc/core/atomic_file.h"
-#include "i2crc/core/out_folder.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/inputs/check_each.h"
@@ -266,29 +265,50 @@ void Describe(ChooseOptions& o, OptionSet& set) {
   Describe(o.items, set);
 }
 
-ChooseResult RunChoose(const ChooseOptions& options, Context& context) {
-  CheckFolder(options.before, "--before");
-  CheckFolder(options.after, "--after");
-  if (!IsNone(options.saliency)) {
-    CheckFolder(options.saliency, "--saliency");
-    CheckFolder(options.network_before, "--network-before");
-    CheckFolder(options.network_after, "--network-after");
-    CheckFolder(options.cams, "--cams");
-  }
-  CheckOutFolder(options.out, {{"--before", &options.before},
-                               {"--after", &options.after},
-                               {"--saliency", &options.saliency},
-                               {"--network-before", &options.network_before},
-                               {"--network-after", &options.network_after},
-                               {"--cams", &options.cams}});
-  const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
-  std::vector<ChooseItem> items = CheckItems(options, classes, context);
+namespace {
 
-  const OutFolder out(options.out, context);
-  context.WorkBegins();
-  const ChooseResult result = Chooser(options, std::move(items), classes.count(), context).Run();
-  WriteFileAtomically(options.out / "choice.json", ToJson(result).dump(1) + "\n");
-  return result;
+class ChooseStep {
+ public:
+  ChooseStep(const ChooseOptions& options, Context& context)
+      : options_(Checked(options)),
+        classes_(ClassNames::ReadOrVoc(options_.classes)),
+        items_(CheckItems(options_, classes_, context)) {}
+
+  ChooseResult Run(Context& context) {
+    const ChooseResult result =
+        Chooser(options_, std::move(items_), classes_.count(), context).Run();
+    WriteFileAtomically(options_.out / "choice.json", ToJson(result).dump(1) + "\n");
+    return result;
+  }
+
+ private:
+  static ChooseOptions Checked(const ChooseOptions& options) {
+    CheckFolder(options.before, "--before");
+    CheckFolder(options.after, "--after");
+    if (!IsNone(options.saliency)) {
+      CheckFolder(options.saliency, "--saliency");
+      CheckFolder(options.network_before, "--network-before");
+      CheckFolder(options.network_after, "--network-after");
+      CheckFolder(options.cams, "--cams");
+    }
+    CheckOutFolder(options.out, {{"--before", &options.before},
+                                 {"--after", &options.after},
+                                 {"--saliency", &options.saliency},
+                                 {"--network-before", &options.network_before},
+                                 {"--network-after", &options.network_after},
+                                 {"--cams", &options.cams}});
+    return options;
+  }
+
+  ChooseOptions options_;
+  ClassNames classes_;
+  std::vector<ChooseItem> items_;
+};
+
+}  // namespace
+
+Work<ChooseResult> PrepareChoose(const ChooseOptions& options, Context& context) {
+  return PrepareStep<ChooseStep>(options, context);
 }
 
 void LogChoice(const ChooseOptions& options, const ChooseResult& result, Context& context) {

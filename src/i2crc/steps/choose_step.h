@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "i2crc/core/context.h"
+#include "i2crc/core/work.h"
 #include "i2crc/inputs/common_options.h"
 #include "i2crc/options/option_set.h"
 
@@ -40,7 +41,7 @@ struct ChooseResult {
 
 // Writes OUT/ID.png, the masks that are kept, and OUT/choice.json: which, why, and what each would
 // be worth. Files, messages and their order do not depend on the number of threads.
-ChooseResult RunChoose(const ChooseOptions& options, Context& context);
+Work<ChooseResult> PrepareChoose(const ChooseOptions& options, Context& context);
 // A line of which was kept and why.
 void LogChoice(const ChooseOptions& options, const ChooseResult& result, Context& context);
 

@@ -71,7 +71,7 @@ class ChooseStepTest : public ::testing::Test {
 
 TEST_F(ChooseStepTest, KeepsTheRoundThatIsNearerToWhatTheSourcesSay) {
   LoggedContext context;
-  ChooseResult result = RunChoose(options_, context);
+  ChooseResult result = PrepareChoose(options_, context).Run(context);
   EXPECT_TRUE(result.is_judged && result.is_after);
   EXPECT_GT(result.after, 0.8);
   EXPECT_NEAR(result.before, result.after / 2, 0.07);
@@ -79,7 +79,7 @@ TEST_F(ChooseStepTest, KeepsTheRoundThatIsNearerToWhatTheSourcesSay) {
   EXPECT_EQ(Choice()["kept"], "after");
   std::swap(options_.before, options_.after);
   options_.out = folder_ / "swapped";
-  result = RunChoose(options_, context);
+  result = PrepareChoose(options_, context).Run(context);
   EXPECT_FALSE(result.is_after);
   EXPECT_EQ(ReadMask(options_.out / "a.png"), MadeImage(kSide, kSide, Truth));
   EXPECT_EQ(Choice()["kept"], "before");
@@ -90,15 +90,15 @@ TEST_F(ChooseStepTest, KeepsTheRoundThatIsNearerToWhatTheSourcesSay) {
 TEST_F(ChooseStepTest, KeepsTheLaterRoundUnlessTheEarlierIsBetterByMoreThanTheMargin) {
   std::swap(options_.before, options_.after);
   LoggedContext context;
-  const ChooseResult result = RunChoose(options_, context);
+  const ChooseResult result = PrepareChoose(options_, context).Run(context);
   const double better = result.before - result.after;
   EXPECT_FALSE(result.is_after);
   options_.margin = better - 0.01;
   options_.out = folder_ / "just less";
-  EXPECT_FALSE(RunChoose(options_, context).is_after);
+  EXPECT_FALSE(PrepareChoose(options_, context).Run(context).is_after);
   options_.margin = better + 0.01;
   options_.out = folder_ / "just more";
-  const ChooseResult kept = RunChoose(options_, context);
+  const ChooseResult kept = PrepareChoose(options_, context).Run(context);
   EXPECT_TRUE(kept.is_after);
   EXPECT_EQ(ReadMask(options_.out / "a.png"), MadeImage(kSide, kSide, Half));
   LogChoice(options_, kept, context);
@@ -112,7 +112,7 @@ TEST_F(ChooseStepTest, KeepsTheLaterRoundWhereNothingTells) {
   options_.saliency = "none";
   options_.network_before = options_.network_after = options_.cams = folder_ / "nowhere";
   LoggedContext context;
-  const ChooseResult result = RunChoose(options_, context);
+  const ChooseResult result = PrepareChoose(options_, context).Run(context);
   EXPECT_TRUE(result.is_after && !result.is_judged);
   EXPECT_EQ(ReadMask(options_.out / "a.png"), MadeImage(kSide, kSide, Truth));
   EXPECT_THAT(Choice()["why"].get<std::string>(), HasSubstr("not judged"));
@@ -126,11 +126,11 @@ TEST_F(ChooseStepTest, DecidesWhatTheKeptMasksIgnore) {
     folder_.Mask("after/" + std::string(id) + ".png", open);
   }
   LoggedContext context;
-  RunChoose(options_, context);
+  PrepareChoose(options_, context).Run(context);
   EXPECT_EQ(ReadMask(options_.out / "a.png"), open);
   options_.decide_ignored = true;
   options_.out = folder_ / "decided";
-  RunChoose(options_, context);
+  PrepareChoose(options_, context).Run(context);
   const ImageU8 mask = ReadMask(options_.out / "a.png");
   int wrong = 0;
   for (int y = 0; y < kSide; ++y)
@@ -149,11 +149,11 @@ TEST_F(ChooseStepTest, AnObjectOfAnyTagGoesToTheStrongestAttention) {
   folder_.Grey("cams/a_1.png",
                MadeImage(kSide, kSide, [](int, int x) { return x < 10 ? 255 : 0; }));
   LoggedContext context;
-  ASSERT_TRUE(RunChoose(options_, context).is_after);
+  ASSERT_TRUE(PrepareChoose(options_, context).Run(context).is_after);
   EXPECT_EQ(ReadMask(options_.out / "a.png"), any);  // left open for a training
   options_.decide_ignored = true;
   options_.out = folder_ / "decided";
-  RunChoose(options_, context);
+  PrepareChoose(options_, context).Run(context);
   const ImageU8 mask = ReadMask(options_.out / "a.png");
   for (int y = 6; y < 18; ++y)
     for (int x = 4; x < 16; ++x) EXPECT_TRUE(mask.at(y, x) == 4 || mask.at(y, x) == 2) << x;
@@ -165,10 +165,10 @@ TEST_F(ChooseStepTest, AnObjectOfAnyTagGoesToTheStrongestAttention) {
 TEST_F(ChooseStepTest, SaysWhatIsMissingOrDoesNotFit) {
   LoggedContext context;
   folder_.Mask("before/b.png", ImageU8(kSide, kSide + 1, 1));
-  EXPECT_THAT(ErrorOf([&] { RunChoose(options_, context); }, folder_),
+  EXPECT_THAT(ErrorOf([&] { PrepareChoose(options_, context).Run(context); }, folder_),
               HasSubstr("before/b.png: mask is 25x24"));
   std::filesystem::remove(folder_ / "network/a_object.png");
-  EXPECT_THAT(ErrorOf([&] { RunChoose(options_, context); }, folder_),
+  EXPECT_THAT(ErrorOf([&] { PrepareChoose(options_, context).Run(context); }, folder_),
               HasSubstr("network/a_object.png: object map of the network is missing"));
   EXPECT_FALSE(context.work_began());
 }

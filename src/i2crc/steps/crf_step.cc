@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "i2crc/core/atomic_file.h"
-#include "i2crc/core/out_folder.h"
 #include "i2crc/crf/unary.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/inputs/check_each.h"
@@ -259,35 +258,61 @@ void Describe(CrfStepOptions& o, OptionSet& set) {
   Describe(o.items, set);
 }
 
-CrfResult RunCrf(const CrfStepOptions& options, Context& context) {
-  AllowImages(options.items);
-  CheckOptions(options);
-  const CrfSettings settings = Resolve(options.crf);
-  const CrfStep step(options, settings);
-  const std::vector<CrfItem> items = step.CheckItems(context);
-  const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
-  Suspicions suspicions(classes);
-  if (!options.labels.empty() && options.label_count == 0)
-    suspicions.AddTags(options.labels, TagsOfList(options.list, classes));
-  // Threads that no image is left for help with the others.
-  const int threads = ThreadCount(options.items.threads);
-  const auto count = static_cast<int64_t>(items.size());
-  const int workers = static_cast<int>(std::min<int64_t>(threads, count));
-  CrfRunner runner(settings, threads / workers, context);
+namespace {
 
-  const OutFolder out(options.out, context);
-  context.WorkBegins();
-  CrfResult result;
-  const auto item = [&](int64_t i) -> const CrfItem& { return items[static_cast<size_t>(i)]; };
-  ForEachItem<CrfOutput>(
-      "crf", count, workers > 1 ? workers : 0, options.items.policy(),
-      {.name = [&](int64_t i) { return item(i).id; },
-       .make = [&](int64_t i) { return step.Make(item(i), runner, suspicions); },
-       .write = [&](int64_t i, const CrfOutput& output) { step.Write(item(i), output); },
-       .take = [&](int64_t, const CrfOutput&) { ++result.images; }},
-      context);
-  suspicions.Warn(context);
-  return result;
+class CrfWork {
+ public:
+  CrfWork(const CrfStepOptions& options, Context& context)
+      : options_(Checked(options)),
+        settings_(Resolve(options_.crf)),
+        step_(options_, settings_),
+        items_(step_.CheckItems(context)),
+        suspicions_(ClassNames::ReadOrVoc(options_.classes)),
+        runner_(settings_, ThreadCount(options_.items.threads) / workers(), context) {
+    if (!options_.labels.empty() && options_.label_count == 0)
+      suspicions_.AddTags(options_.labels,
+                          TagsOfList(options_.list, ClassNames::ReadOrVoc(options_.classes)));
+  }
+
+  CrfResult Run(Context& context) {
+    CrfResult result;
+    const auto item = [&](int64_t i) -> const CrfItem& { return items_[static_cast<size_t>(i)]; };
+    ForEachItem<CrfOutput>(
+        "crf", static_cast<int64_t>(items_.size()), workers() > 1 ? workers() : 0,
+        options_.items.policy(),
+        {.name = [&](int64_t i) { return item(i).id; },
+         .make = [&](int64_t i) { return step_.Make(item(i), runner_, suspicions_); },
+         .write = [&](int64_t i, const CrfOutput& output) { step_.Write(item(i), output); },
+         .take = [&](int64_t, const CrfOutput&) { ++result.images; }},
+        context);
+    suspicions_.Warn(context);
+    return result;
+  }
+
+ private:
+  static CrfStepOptions Checked(const CrfStepOptions& options) {
+    AllowImages(options.items);
+    CheckOptions(options);
+    return options;
+  }
+  // Threads that no image is left for help with the others.
+  int workers() const {
+    return static_cast<int>(std::min<int64_t>(ThreadCount(options_.items.threads),
+                                              static_cast<int64_t>(items_.size())));
+  }
+
+  CrfStepOptions options_;
+  CrfSettings settings_;
+  CrfStep step_;
+  std::vector<CrfItem> items_;
+  Suspicions suspicions_;
+  CrfRunner runner_;
+};
+
+}  // namespace
+
+Work<CrfResult> PrepareCrf(const CrfStepOptions& options, Context& context) {
+  return PrepareStep<CrfWork>(options, context);
 }
 
 void CheckTagsAreThere(const std::vector<ListedImage>& images, const fs::path& list,

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "i2crc/core/context.h"
+#include "i2crc/core/work.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/inputs/common_options.h"
 #include "i2crc/options/option_set.h"
@@ -32,7 +33,7 @@ struct CrfResult {
 // Writes OUT/ID.png for every image of the list: indices 0 … L − 1, with VOC's palette, or as
 // 16-bit grey where L > 256. Before the first is written list, folders, and the headers and sizes
 // of all files are checked. Files, messages and their order do not depend on the number of threads.
-CrfResult RunCrf(const CrfStepOptions& options, Context& context);
+Work<CrfResult> PrepareCrf(const CrfStepOptions& options, Context& context);
 
 // Throws Error where no image of the list has a tag, without which the option (CrfLabels::kTags)
 // would make all of every image background.

@@ -132,7 +132,7 @@ TEST_F(CrfStepInputTest, WarnsOfMasksThatSayNothing) {
   UseMasks();
   const auto lines = [&] {
     LoggedContext context;
-    RunCrf(options_, context);
+    PrepareCrf(options_, context).Run(context);
     return context.lines();
   };
   const ImageU8 object = MadeImage(kHeight, kWidth, [](int, int x) { return x < 8 ? 255 : 0; });

@@ -325,7 +325,7 @@ TEST_F(CrfStepTest, TheNumberOfThreadsDecidesNothing) {
     options_.items.threads = threads;
     options_.out = folder_ / ("made/" + std::to_string(threads));
     LoggedContext context;
-    EXPECT_EQ(RunCrf(options_, context).images, 8);
+    EXPECT_EQ(PrepareCrf(options_, context).Run(context).images, 8);
     EXPECT_EQ(context.left_out(), 1);
     if (threads == 1) {
       files = folder_.Files("made/1");
@@ -355,7 +355,7 @@ TEST_F(CrfStepTest, ALackOfMemoryNamesTheImageOrLeavesItOut) {
     options_.items.on_error = "skip";
     const auto leaves_out = [&] {
       LoggedContext context;
-      const CrfResult result = RunCrf(options_, context);
+      const CrfResult result = PrepareCrf(options_, context).Run(context);
       if (result.images != 1 || context.left_out() != 1) Fail("{} images", result.images);
       Fail("done: {}", context.lines());
     };

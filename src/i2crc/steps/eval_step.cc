@@ -2,6 +2,7 @@
 #include "i2crc/steps/eval_step.h"
 
 #include <algorithm>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -184,28 +185,53 @@ void Describe(EvalOptions& o, OptionSet& set) {
   Describe(o.items, set);
 }
 
-EvalResult RunEval(const EvalOptions& options, Context& context) {
-  AllowImages(options.items);
-  CheckPaths(options);
-  const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
-  const int64_t left_out_before = context.left_out();
-  const std::vector<EvalItem> items = CheckItems(options, classes, context);
-  Suspicions suspicions(classes);
-  suspicions.AddTags(options.truth, TagsOfList(options.list, classes));
+namespace {
 
-  context.WorkBegins();
-  EvalResult result;
-  result.report = options.cams.empty()
-                      ? Score(options, items, classes, suspicions, context, ScoreMask)
-                      : Score(options, items, classes, suspicions, context, ScoreAttention);
-  suspicions.Warn(context);
-  result.report.images.left_out = static_cast<uint64_t>(context.left_out() - left_out_before);
-  result.below_min_miou = 100 * result.report.mean_iou() < options.min_miou;
-  if (!options.json.empty()) {
-    if (options.json.has_parent_path()) MakeFolder(options.json.parent_path());
-    WriteFileAtomically(options.json, result.report.ToJson().dump(2) + "\n");
+class EvalStep {
+ public:
+  EvalStep(const EvalOptions& options, Context& context)
+      : options_(Checked(options)),
+        classes_(ClassNames::ReadOrVoc(options_.classes)),
+        left_out_before_(context.left_out()),
+        items_(CheckItems(options_, classes_, context)),
+        suspicions_(classes_) {
+    suspicions_.AddTags(options_.truth, TagsOfList(options_.list, classes_));
   }
-  return result;
+
+  EvalResult Run(Context& context) {
+    EvalResult result;
+    result.report = options_.cams.empty()
+                        ? Score(options_, items_, classes_, suspicions_, context, ScoreMask)
+                        : Score(options_, items_, classes_, suspicions_, context, ScoreAttention);
+    suspicions_.Warn(context);
+    result.report.images.left_out = static_cast<uint64_t>(context.left_out() - left_out_before_);
+    result.below_min_miou = 100 * result.report.mean_iou() < options_.min_miou;
+    if (!options_.json.empty()) {
+      if (options_.json.has_parent_path()) MakeFolder(options_.json.parent_path());
+      WriteFileAtomically(options_.json, result.report.ToJson().dump(2) + "\n");
+    }
+    return result;
+  }
+
+ private:
+  static EvalOptions Checked(const EvalOptions& options) {
+    AllowImages(options.items);
+    CheckPaths(options);
+    return options;
+  }
+
+  EvalOptions options_;
+  ClassNames classes_;
+  int64_t left_out_before_;
+  std::vector<EvalItem> items_;
+  Suspicions suspicions_;
+};
+
+}  // namespace
+
+Work<EvalResult> PrepareEval(const EvalOptions& options, Context& context) {
+  const auto step = std::make_shared<EvalStep>(options, context);
+  return {"", [step](Context& c) { return step->Run(c); }};
 }
 
 }  // namespace i2crc

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "i2crc/core/context.h"
+#include "i2crc/core/work.h"
 #include "i2crc/inputs/common_options.h"
 #include "i2crc/metrics/score_report.h"
 #include "i2crc/options/option_set.h"
@@ -30,6 +31,6 @@ struct EvalResult {
 // TRUTH/ID.png for every image of the list. A missing prediction is an Error (or left out under
 // skip), a tag without a map counts as 0 everywhere. Writes nothing but the JSON file, where one is
 // asked for. The result does not depend on the number of threads.
-EvalResult RunEval(const EvalOptions& options, Context& context);
+Work<EvalResult> PrepareEval(const EvalOptions& options, Context& context);
 
 }  // namespace i2crc

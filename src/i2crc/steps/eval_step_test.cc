@@ -51,12 +51,13 @@ class EvalStepTest : public ::testing::Test {
 
   EvalResult Score() {
     Context context;
-    return RunEval(options_, context);
+    return PrepareEval(options_, context).Run(context);
   }
   std::string RefusalOf() {
     options_.json = folder_ / "made/scores.json";
     LoggedContext context;
-    const std::string message = ErrorOf([&] { RunEval(options_, context); }, folder_);
+    const std::string message =
+        ErrorOf([&] { PrepareEval(options_, context).Run(context); }, folder_);
     EXPECT_FALSE(context.work_began());
     EXPECT_FALSE(std::filesystem::exists(folder_ / "made"));
     return message;
@@ -103,7 +104,7 @@ TEST_F(EvalStepTest, ScoresAttentionMapsAtEveryThreshold) {
                  return x < 2 ? 0 : x < 4 ? 51 : 255;
                }));
   LoggedContext context;
-  const ScoreReport report = RunEval(options_, context).report;
+  const ScoreReport report = PrepareEval(options_, context).Run(context).report;
   ASSERT_EQ(report.curve.size(), 99u);
   // 51/255 is not above 0.20.
   const double good = (56.0 / 84 + 28.0 / 56) / 2, poor = (42.0 / 84 + 28.0 / 70) / 2;
@@ -123,7 +124,7 @@ TEST_F(EvalStepTest, WarnsWhereNoMapIsThere) {
   folder_.Mask("truth/a.png", Truth());
   ScoreAttention();
   LoggedContext context;
-  RunEval(options_, context);
+  PrepareEval(options_, context).Run(context);
   EXPECT_THAT(context.lines(), HasSubstr("warning"));
   EXPECT_THAT(context.lines(), HasSubstr("no map of any tag of the list is there"));
 }
@@ -137,7 +138,7 @@ TEST_F(EvalStepTest, WarnsOfMasksThatSayNothing) {
     folder_.Mask("truth/" + std::string(id) + ".png", object);
   }
   LoggedContext context;
-  EXPECT_EQ(RunEval(options_, context).report.mean_iou(), 1.0);
+  EXPECT_EQ(PrepareEval(options_, context).Run(context).report.mean_iou(), 1.0);
   const std::string nothing =
       ": none of 2 masks has a pixel of a class, they hold 0 (background) and 255 (ignored) only; "
       "the value of an object is its class index + 1, of 'lesion' 1\n";
@@ -145,7 +146,7 @@ TEST_F(EvalStepTest, WarnsOfMasksThatSayNothing) {
   // The same the other way round.
   std::swap(options_.predictions, options_.truth);
   LoggedContext swapped;
-  RunEval(options_, swapped);
+  PrepareEval(options_, swapped).Run(swapped);
   EXPECT_EQ(swapped.lines(), "warning " + options_.predictions.string() + nothing);
 }
 
@@ -153,7 +154,7 @@ TEST_F(EvalStepTest, WarnsOfTagsThatTheTruthDoesNotHave) {
   AddImage("a", Truth());
   folder_.Text("list.txt", "a bird cat\n");
   LoggedContext context;
-  RunEval(options_, context);
+  PrepareEval(options_, context).Run(context);
   EXPECT_EQ(context.lines(),
             "warning " + options_.truth.string() +
                 ": no pixel of any mask is of a class that images are tagged with: 'cat'\n");
@@ -224,7 +225,7 @@ TEST_F(EvalStepTest, LeavesOutAndCountsWhereTold) {
   folder_.Mask("predictions/b.png", ImageU8(kSide, kSide, 1, 99));
   options_.items.on_error = "skip";
   LoggedContext context;
-  const ScoreReport report = RunEval(options_, context).report;
+  const ScoreReport report = PrepareEval(options_, context).Run(context).report;
   EXPECT_EQ(report.images.scored, 1u);
   EXPECT_EQ(report.images.left_out, 2u);
   EXPECT_EQ(context.left_out(), 2);
@@ -270,7 +271,8 @@ TEST_F(EvalStepTest, RefusesAFolderAsJsonFile) {
   AddImage("a", Truth());
   options_.json = folder_ / "truth";
   Context context;
-  EXPECT_EQ(ErrorOf([&] { RunEval(options_, context); }, folder_), "--json truth: is a folder");
+  EXPECT_EQ(ErrorOf([&] { PrepareEval(options_, context).Run(context); }, folder_),
+            "--json truth: is a folder");
   EXPECT_FALSE(context.work_began());
 }
 

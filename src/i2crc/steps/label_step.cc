@@ -6,7 +6,6 @@
 #include <optional>
 #include <vector>
 
-#include "i2crc/core/out_folder.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/inputs/check_each.h"
@@ -274,41 +273,59 @@ void WarnOfOtherObjects(const LabelOptions& options, const LabelResult& result, 
         options.saliency.string(), 100 * without, 100 * with);
 }
 
+class LabelStep {
+ public:
+  LabelStep(const LabelOptions& options, Context& context)
+      : options_(Checked(options, context)),
+        suspicions_(ClassNames::ReadOrVoc(options_.classes)),
+        maker_(options_, suspicions_, context),
+        items_(CheckItems(options_, context)) {
+    maker_.SetImages(items_);
+  }
+
+  LabelResult Run(Context& context) {
+    LabelResult result;
+    const auto item = [&](int64_t i) -> const LabelItem& { return items_[static_cast<size_t>(i)]; };
+    ForEachItem<MadeLabel>("label", static_cast<int64_t>(items_.size()), options_.items,
+                           {.name = [&](int64_t i) { return item(i).id; },
+                            .make = [&](int64_t i) { return maker_.Make(item(i)); },
+                            .write =
+                                [&](int64_t i, const MadeLabel& label) {
+                                  WriteMaskPng(OutputPath(options_.out, item(i).id, ".png"),
+                                               label.mask, VocPalette());
+                                },
+                            .take =
+                                [&](int64_t i, const MadeLabel& label) {
+                                  suspicions_.AddMask(options_.out, label.mask, item(i).all_tags);
+                                  Count(item(i), label, result);
+                                }},
+                           context);
+    suspicions_.Warn(context);
+    WarnOfOtherObjects(options_, result, context);
+    return result;
+  }
+
+ private:
+  static LabelOptions Checked(const LabelOptions& options, Context& context) {
+    AllowImages(options.items);
+    CheckFolder(options.cams, "--cams");
+    CheckRule(options, context);
+    CheckOutFolder(options.out, {{"--cams", &options.cams},
+                                 {"--saliency", &options.saliency},
+                                 {"--images", &options.images}});
+    return options;
+  }
+
+  LabelOptions options_;
+  Suspicions suspicions_;
+  LabelMaker maker_;
+  std::vector<LabelItem> items_;
+};
+
 }  // namespace
 
-LabelResult RunLabel(const LabelOptions& options, Context& context) {
-  AllowImages(options.items);
-  CheckFolder(options.cams, "--cams");
-  CheckRule(options, context);
-  CheckOutFolder(options.out, {{"--cams", &options.cams},
-                               {"--saliency", &options.saliency},
-                               {"--images", &options.images}});
-  Suspicions suspicions(ClassNames::ReadOrVoc(options.classes));
-  LabelMaker maker(options, suspicions, context);
-  const std::vector<LabelItem> items = CheckItems(options, context);
-  maker.SetImages(items);
-
-  const OutFolder out(options.out, context);
-  context.WorkBegins();
-  LabelResult result;
-  const auto item = [&](int64_t i) -> const LabelItem& { return items[static_cast<size_t>(i)]; };
-  ForEachItem<MadeLabel>("label", static_cast<int64_t>(items.size()), options.items,
-                         {.name = [&](int64_t i) { return item(i).id; },
-                          .make = [&](int64_t i) { return maker.Make(item(i)); },
-                          .write =
-                              [&](int64_t i, const MadeLabel& label) {
-                                WriteMaskPng(OutputPath(options.out, item(i).id, ".png"),
-                                             label.mask, VocPalette());
-                              },
-                          .take =
-                              [&](int64_t i, const MadeLabel& label) {
-                                suspicions.AddMask(options.out, label.mask, item(i).all_tags);
-                                Count(item(i), label, result);
-                              }},
-                         context);
-  suspicions.Warn(context);
-  WarnOfOtherObjects(options, result, context);
-  return result;
+Work<LabelResult> PrepareLabel(const LabelOptions& options, Context& context) {
+  return PrepareStep<LabelStep>(options, context);
 }
 
 }  // namespace i2crc

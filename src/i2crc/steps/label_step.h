@@ -6,6 +6,7 @@
 #include <string>
 
 #include "i2crc/core/context.h"
+#include "i2crc/core/work.h"
 #include "i2crc/inputs/common_options.h"
 #include "i2crc/inputs/mask_set.h"
 #include "i2crc/labels/label_rules.h"
@@ -67,6 +68,6 @@ struct LabelResult : MaskCounts {
 // folders, and the headers and sizes of all maps are checked. Files, messages and their order do
 // not depend on the number of threads. Warns where photographs without tags are as salient as those
 // with tags: then the maps show something else than the tags.
-LabelResult RunLabel(const LabelOptions& options, Context& context);
+Work<LabelResult> PrepareLabel(const LabelOptions& options, Context& context);
 
 }  // namespace i2crc

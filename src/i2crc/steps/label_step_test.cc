@@ -52,7 +52,8 @@ class LabelStepTest : public ::testing::Test {
   // Found before work began, nothing written.
   std::string RefusalOf() {
     LoggedContext context;
-    const std::string message = ErrorOf([&] { RunLabel(options_, context); }, folder_);
+    const std::string message =
+        ErrorOf([&] { PrepareLabel(options_, context).Run(context); }, folder_);
     EXPECT_FALSE(context.work_began());
     EXPECT_FALSE(std::filesystem::exists(folder_ / "made"));
     return message;
@@ -67,7 +68,7 @@ TEST_F(LabelStepTest, WritesMasksWithAWholePaletteAndCounts) {
   AddImage("a", {3});
   AddImage("b", {});
   LoggedContext context;
-  const LabelResult result = RunLabel(options_, context);
+  const LabelResult result = PrepareLabel(options_, context).Run(context);
   EXPECT_EQ(ReadMask(options_.out / "a.png"), MadeImage(kHeight, kWidth, [](int, int x) {
               return x < kWidth / 4 ? 4 : x < kWidth / 2 ? 255 : 0;
             }));
@@ -89,7 +90,7 @@ TEST_F(LabelStepTest, PassesOverTagsWithoutMapAndCountsThem) {
   std::filesystem::remove(folder_ / "cams/a_7.png");
   std::filesystem::remove(folder_ / "cams/b_3.png");
   LoggedContext context(spdlog::level::debug);
-  const LabelResult result = RunLabel(options_, context);
+  const LabelResult result = PrepareLabel(options_, context).Run(context);
   EXPECT_EQ(result.tags_without_map, 2);
   EXPECT_EQ(context.left_out(), 0);
   EXPECT_THAT(context.lines(), HasSubstr("a_7.png: not there, so the tag is passed over"));
@@ -101,7 +102,7 @@ TEST_F(LabelStepTest, WarnsWhereNoMapOfAnyTagIsThere) {
   AddImage("a", {3});
   std::filesystem::remove(folder_ / "cams/a_3.png");
   LoggedContext context;
-  EXPECT_EQ(RunLabel(options_, context).tags_without_map, 1);
+  EXPECT_EQ(PrepareLabel(options_, context).Run(context).tags_without_map, 1);
   EXPECT_THAT(context.lines(), HasSubstr("no map of any tag of the list is there"));
 }
 
@@ -115,7 +116,7 @@ TEST_F(LabelStepTest, WarnsOfMapsThatTellNothingAndOfTagsWithoutAPixel) {
   folder_.Grey("saliency/d.png", dark);
   folder_.Grey("cams/a_3.png", dark);
   LoggedContext context;
-  RunLabel(options_, context);
+  PrepareLabel(options_, context).Run(context);
   const auto warning = [&](const std::string& folder, const std::string& text) {
     return HasSubstr("warning " + (folder_ / folder).string() + ": " + text + "\n");
   };
@@ -140,12 +141,12 @@ TEST_F(LabelStepTest, EveryThresholdReachesTheRules) {
   folder_.Grey("saliency/a.png", MadeImage(16, 16, [](int, int x) { return x * 17; }));
   folder_.Grey("cams/a_1.png", MadeImage(16, 16, [](int y, int) { return y * 17; }));
   Context context;
-  RunLabel(options_, context);
+  PrepareLabel(options_, context).Run(context);
   const ImageU8 plain = ReadMask(options_.out / "a.png");
   const auto with = [&](auto change) {
     LabelOptions changed = options_;
     change(changed.rules);
-    RunLabel(changed, context);
+    PrepareLabel(changed, context).Run(context);
     return ReadMask(options_.out / "a.png");
   };
   EXPECT_EQ(with([](LabelThresholds&) {}), plain);
@@ -190,7 +191,7 @@ TEST_F(LabelStepTest, TheNumberOfThreadsDecidesNothing) {
     options_.items.threads = threads;
     std::filesystem::remove_all(options_.out);
     LoggedContext context(spdlog::level::debug);
-    EXPECT_EQ(RunLabel(options_, context).images, 27);
+    EXPECT_EQ(PrepareLabel(options_, context).Run(context).images, 27);
     EXPECT_EQ(context.left_out(), 3);
     if (threads == 1) {
       files = folder_.Files("made/labels");
@@ -210,7 +211,7 @@ TEST_F(LabelStepTest, ADamagedMapStopsWorkAtTheSameImageAlways) {
   for (const int threads : {1, 4}) {
     options_.items.threads = threads;
     LoggedContext context;
-    EXPECT_THAT(ErrorOf([&] { RunLabel(options_, context); }, folder_),
+    EXPECT_THAT(ErrorOf([&] { PrepareLabel(options_, context).Run(context); }, folder_),
                 HasSubstr("cams/image_6_3.png: "));
     EXPECT_TRUE(context.work_began());
     EXPECT_GE(folder_.Files("made/labels").size(), 6u);
@@ -220,7 +221,7 @@ TEST_F(LabelStepTest, ADamagedMapStopsWorkAtTheSameImageAlways) {
 TEST_F(LabelStepTest, IdsWithFoldersKeepThem) {
   AddImage("cats/one", {7});
   Context context;
-  RunLabel(options_, context);
+  PrepareLabel(options_, context).Run(context);
   EXPECT_EQ(ReadMask(options_.out / "cats/one.png").at(0, 0), 8);
 }
 
@@ -232,7 +233,7 @@ TEST_F(LabelStepTest, OtherClassesThanVoc) {
   EXPECT_THAT(RefusalOf(), HasSubstr("list.txt:1: class '253' is out of range"));
   options_.classes = folder_ / "classes.txt";
   Context context;
-  RunLabel(options_, context);
+  PrepareLabel(options_, context).Run(context);
   EXPECT_EQ(ReadMask(options_.out / "a.png").at(0, 0), 254);
 }
 
@@ -287,11 +288,11 @@ TEST_F(LabelStepTest, LeavesOutWhatCannotBeUsedWhereTold) {
   std::filesystem::remove(folder_ / "saliency/a.png");
   options_.items.on_error = "skip";
   LoggedContext context;
-  EXPECT_EQ(RunLabel(options_, context).images, 1);
+  EXPECT_EQ(PrepareLabel(options_, context).Run(context).images, 1);
   EXPECT_EQ(context.left_out(), 1);
   EXPECT_EQ(folder_.Files("made/labels").count("a.png"), 0u);
   std::filesystem::remove(folder_ / "saliency/b.png");
-  EXPECT_THAT(ErrorOf([&] { RunLabel(options_, context); }, folder_),
+  EXPECT_THAT(ErrorOf([&] { PrepareLabel(options_, context).Run(context); }, folder_),
               HasSubstr("list.txt: no image of the list can be used"));
 }
 
@@ -301,18 +302,18 @@ TEST_F(LabelStepTest, WarnsOfMapsThatShowSomethingElseThanTheTags) {
   for (const char* id : {"a", "b"}) AddImage(id, {3});
   for (const char* id : {"n1", "n2", "n3", "n4"}) AddImage(id, {});
   LoggedContext few;
-  RunLabel(options_, few);
+  PrepareLabel(options_, few).Run(few);
   EXPECT_THAT(few.lines(), Not(HasSubstr("something else")));
   AddImage("n5", {});
   LoggedContext context;
-  RunLabel(options_, context);
+  PrepareLabel(options_, context).Run(context);
   EXPECT_THAT(context.lines(),
               HasSubstr("saliency: 50 % of a photograph without tags stands out, of one with tags "
                         "50 %: these maps show something else than the tags' objects"));
   for (const char* id : {"n1", "n2", "n3"})
     folder_.Grey("saliency/" + std::string(id) + ".png", ImageU8(kHeight, kWidth, 1, 0));
   LoggedContext blank;
-  RunLabel(options_, blank);
+  PrepareLabel(options_, blank).Run(blank);
   EXPECT_THAT(blank.lines(), Not(HasSubstr("something else")));
 }
 

@@ -80,7 +80,7 @@ class CrfStepTest : public ::testing::Test {
   }
   CrfResult Run() {
     Context context;
-    return RunCrf(options_, context);
+    return PrepareCrf(options_, context).Run(context);
   }
   ImageU8 Mask(const std::string& id) const { return ReadMask(options_.out / (id + ".png")); }
   std::vector<float> Marginals(const std::string& id) const {
@@ -92,7 +92,8 @@ class CrfStepTest : public ::testing::Test {
   // Refused before work, nothing written.
   std::string RefusalOf() {
     LoggedContext context;
-    const std::string message = ErrorOf([&] { RunCrf(options_, context); }, folder_);
+    const std::string message =
+        ErrorOf([&] { PrepareCrf(options_, context).Run(context); }, folder_);
     EXPECT_FALSE(context.work_began()) << message;
     EXPECT_FALSE(std::filesystem::exists(folder_ / "made"));
     return message;
@@ -100,7 +101,8 @@ class CrfStepTest : public ::testing::Test {
   // Found during work: nothing of the image is written.
   std::string FailureOf() {
     LoggedContext context;
-    const std::string message = ErrorOf([&] { RunCrf(options_, context); }, folder_);
+    const std::string message =
+        ErrorOf([&] { PrepareCrf(options_, context).Run(context); }, folder_);
     EXPECT_TRUE(context.work_began()) << message;
     EXPECT_TRUE(folder_.Files("made").empty());
     return message;

@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "i2crc/core/out_folder.h"
 #include "i2crc/data/image_list.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/inputs/check_each.h"
@@ -76,33 +75,57 @@ void Describe(RefineOptions& o, OptionSet& set) {
   Describe(o.items, set);
 }
 
-RefineResult RunRefine(const RefineOptions& options, Context& context) {
-  AllowImages(options.items);
-  CheckFolder(options.predictions, "--predictions");
-  CheckFolder(options.labels, "--labels");
-  CheckOutFolder(options.out,
-                 {{"--predictions", &options.predictions}, {"--labels", &options.labels}});
-  const ClassNames classes = ClassNames::ReadOrVoc(options.classes);
-  const std::vector<RefineItem> items = CheckItems(options, classes, context);
+namespace {
 
-  const OutFolder out(options.out, context);
-  context.WorkBegins();
-  RefineResult result;
-  Suspicions suspicions(classes);
-  const auto item = [&](int64_t i) -> const RefineItem& { return items[static_cast<size_t>(i)]; };
-  ForEachItem<ImageU8>(
-      "refine", static_cast<int64_t>(items.size()), options.items,
-      {.name = [&](int64_t i) { return item(i).id; },
-       .make =
-           [&](int64_t i) { return MakeRefined(options, item(i), classes.count(), suspicions); },
-       .write =
-           [&](int64_t i, const ImageU8& mask) {
-             WriteMaskPng(OutputPath(options.out, item(i).id, ".png"), mask, VocPalette());
-           },
-       .take = [&](int64_t, const ImageU8& mask) { result.Add(mask); }},
-      context);
-  suspicions.Warn(context);
-  return result;
+class RefineStep {
+ public:
+  RefineStep(const RefineOptions& options, Context& context)
+      : options_(Checked(options)),
+        classes_(ClassNames::ReadOrVoc(options_.classes)),
+        items_(CheckItems(options_, classes_, context)) {}
+
+  RefineResult Run(Context& context) {
+    RefineResult result;
+    Suspicions suspicions(classes_);
+    const auto item = [&](int64_t i) -> const RefineItem& {
+      return items_[static_cast<size_t>(i)];
+    };
+    ForEachItem<ImageU8>("refine", static_cast<int64_t>(items_.size()), options_.items,
+                         {.name = [&](int64_t i) { return item(i).id; },
+                          .make =
+                              [&](int64_t i) {
+                                return MakeRefined(options_, item(i), classes_.count(), suspicions);
+                              },
+                          .write =
+                              [&](int64_t i, const ImageU8& mask) {
+                                WriteMaskPng(OutputPath(options_.out, item(i).id, ".png"), mask,
+                                             VocPalette());
+                              },
+                          .take = [&](int64_t, const ImageU8& mask) { result.Add(mask); }},
+                         context);
+    suspicions.Warn(context);
+    return result;
+  }
+
+ private:
+  static RefineOptions Checked(const RefineOptions& options) {
+    AllowImages(options.items);
+    CheckFolder(options.predictions, "--predictions");
+    CheckFolder(options.labels, "--labels");
+    CheckOutFolder(options.out,
+                   {{"--predictions", &options.predictions}, {"--labels", &options.labels}});
+    return options;
+  }
+
+  RefineOptions options_;
+  ClassNames classes_;
+  std::vector<RefineItem> items_;
+};
+
+}  // namespace
+
+Work<RefineResult> PrepareRefine(const RefineOptions& options, Context& context) {
+  return PrepareStep<RefineStep>(options, context);
 }
 
 }  // namespace i2crc

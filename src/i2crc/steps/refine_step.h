@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "i2crc/core/context.h"
+#include "i2crc/core/work.h"
 #include "i2crc/inputs/common_options.h"
 #include "i2crc/inputs/mask_set.h"
 #include "i2crc/options/option_set.h"
@@ -25,6 +26,6 @@ using RefineResult = MaskCounts;
 // Writes OUT/ID.png for every image of the list, from PREDICTIONS/ID.png and LABELS/ID.png. Before
 // the first mask is written list, folders, and the headers and sizes of all masks are checked.
 // Files, messages and their order do not depend on the number of threads.
-RefineResult RunRefine(const RefineOptions& options, Context& context);
+Work<RefineResult> PrepareRefine(const RefineOptions& options, Context& context);
 
 }  // namespace i2crc

@@ -48,7 +48,8 @@ class RefineStepTest : public ::testing::Test {
 
   std::string RefusalOf() {
     LoggedContext context;
-    const std::string message = ErrorOf([&] { RunRefine(options_, context); }, folder_);
+    const std::string message =
+        ErrorOf([&] { PrepareRefine(options_, context).Run(context); }, folder_);
     EXPECT_FALSE(context.work_began());
     EXPECT_FALSE(std::filesystem::exists(folder_ / "made"));
     return message;
@@ -64,7 +65,7 @@ TEST_F(RefineStepTest, WritesWhatTheRulesSayAndCounts) {
   AddImage("two", "0 3", 1);
   AddImage("none", "", 2);
   Context context;
-  const RefineResult result = RunRefine(options_, context);
+  const RefineResult result = PrepareRefine(options_, context).Run(context);
   const ImageU8 one = ReadMask(options_.out / "one.png");
   const ImageU8 two = ReadMask(options_.out / "two.png");
   EXPECT_EQ(one, RefineLabel(Mask(0), Mask(2), std::vector<int>{2}));
@@ -83,7 +84,7 @@ TEST_F(RefineStepTest, MinForegroundReachesTheRules) {
   AddImage("one", "2", 0);
   options_.min_foreground = 1;
   Context context;
-  EXPECT_EQ(RunRefine(options_, context).wholly_ignored, 1);
+  EXPECT_EQ(PrepareRefine(options_, context).Run(context).wholly_ignored, 1);
 }
 
 TEST_F(RefineStepTest, OptionsAreDescribed) {
@@ -97,7 +98,7 @@ TEST_F(RefineStepTest, WarnsOfMasksThatSayNothing) {
   AddImage("one", "2", 0);
   folder_.Mask("labels/one.png", ImageU8(kHeight, kWidth, 1, 255));
   LoggedContext context;
-  RunRefine(options_, context);
+  PrepareRefine(options_, context).Run(context);
   EXPECT_EQ(context.lines(), "warning " + options_.labels.string() +
                                  ": 1 of 1 masks are 255 everywhere, so they are ignored as a "
                                  "whole\n");
@@ -107,7 +108,7 @@ TEST_F(RefineStepTest, TakesGreyMasksToo) {
   AddImage("one", "2", 0);
   folder_.Grey("predictions/one.png", Mask(0));
   Context context;
-  RunRefine(options_, context);
+  PrepareRefine(options_, context).Run(context);
   EXPECT_EQ(ReadMask(options_.out / "one.png"), RefineLabel(Mask(0), Mask(2), std::vector<int>{2}));
 }
 
@@ -120,7 +121,7 @@ TEST_F(RefineStepTest, TheNumberOfThreadsDecidesNothing) {
     options_.items.threads = threads;
     options_.out = folder_ / ("made/" + std::to_string(threads));
     LoggedContext context;
-    EXPECT_EQ(RunRefine(options_, context).images, 24);
+    EXPECT_EQ(PrepareRefine(options_, context).Run(context).images, 24);
     EXPECT_EQ(context.left_out(), 1);
     if (threads == 1) files = folder_.Files("made/1");
     EXPECT_EQ(folder_.Files("made/" + std::to_string(threads)), files);
@@ -133,14 +134,14 @@ TEST_F(RefineStepTest, AValueThatIsNoClassNamesTheFileAndThePlace) {
   wrong.at(4, 7) = 21;
   folder_.Mask("predictions/a.png", wrong);
   LoggedContext context;
-  EXPECT_EQ(ErrorOf([&] { RunRefine(options_, context); }, folder_),
+  EXPECT_EQ(ErrorOf([&] { PrepareRefine(options_, context).Run(context); }, folder_),
             "predictions/a.png: prediction has the value 21 at column 7, row 4, but 20 classes "
             "allow 0 to 20 and 255");
   EXPECT_TRUE(context.work_began());
   EXPECT_TRUE(folder_.Files("made").empty());
   folder_.Mask("predictions/a.png", Mask(0));
   folder_.Mask("labels/a.png", wrong);
-  EXPECT_THAT(ErrorOf([&] { RunRefine(options_, context); }, folder_),
+  EXPECT_THAT(ErrorOf([&] { PrepareRefine(options_, context).Run(context); }, folder_),
               HasSubstr("labels/a.png: label has the value 21"));
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "i2crc/steps/weights_step.h"
 
+#include <memory>
 #include <string_view>
 #include <system_error>
 
@@ -52,7 +53,7 @@ std::string DescribeWeights(const fs::path& file) {
                      InspectText(tensors));
 }
 
-ConvertResult ConvertWeights(const fs::path& in, const fs::path& out, Context& context) {
+Work<ConvertResult> PrepareConversion(const fs::path& in, const fs::path& out) {
   if (out.extension() != ".safetensors")
     Fail("{}: the converted file must end in .safetensors, which is what it becomes", out.string());
   std::error_code ignored;
@@ -60,15 +61,15 @@ ConvertResult ConvertWeights(const fs::path& in, const fs::path& out, Context& c
     Fail("{}: would be overwritten by its own conversion; name another file", in.string());
   if (fs::is_directory(out, ignored)) Fail("{}: is a folder", out.string());
   CheckWritable(out.parent_path(), out.string());
-  const TensorMap tensors = ReadTensorFile(in);
-
-  context.WorkBegins();
-  if (out.has_parent_path()) MakeFolder(out.parent_path());
-  WriteSafetensors(out, tensors);
-  ConvertResult result;
-  result.tensors = tensors.size();
-  for (const auto& [name, tensor] : tensors.items()) result.bytes += tensor.bytes.size();
-  return result;
+  const auto tensors = std::make_shared<TensorMap>(ReadTensorFile(in));
+  return {"", [out, tensors](Context&) {
+            if (out.has_parent_path()) MakeFolder(out.parent_path());
+            WriteSafetensors(out, *tensors);
+            ConvertResult result;
+            result.tensors = tensors->size();
+            for (const auto& [name, tensor] : tensors->items()) result.bytes += tensor.bytes.size();
+            return result;
+          }};
 }
 
 }  // namespace i2crc

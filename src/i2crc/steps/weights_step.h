@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <string>
 
-#include "i2crc/core/context.h"
+#include "i2crc/core/work.h"
 
 namespace i2crc {
 
@@ -18,9 +18,9 @@ struct ConvertResult {
   size_t bytes = 0;  // of the tensors
 };
 
-// Writes what stands in a tensor file of any kind as safetensors; names, dtypes, order and metadata
-// stay. out must end in .safetensors and must not be the file `in`.
-ConvertResult ConvertWeights(const std::filesystem::path& in, const std::filesystem::path& out,
-                             Context& context);
+// The work writes what stands in a tensor file of any kind as safetensors; names, dtypes, order and
+// metadata stay. out must end in .safetensors and must not be the file `in`.
+Work<ConvertResult> PrepareConversion(const std::filesystem::path& in,
+                                      const std::filesystem::path& out);
 
 }  // namespace i2crc

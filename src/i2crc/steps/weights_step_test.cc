@@ -55,7 +55,7 @@ class WeightsStepTest : public ::testing::Test {
     Context context;
     const auto files = folder_.Files("");
     const std::string message =
-        ErrorOf([&] { ConvertWeights(folder_ / in, folder_ / out, context); }, folder_);
+        ErrorOf([&] { PrepareConversion(folder_ / in, folder_ / out).Run(context); }, folder_);
     EXPECT_FALSE(context.work_began());
     EXPECT_EQ(folder_.Files(""), files);
     return message;
@@ -69,7 +69,7 @@ TEST_F(WeightsStepTest, ConvertsEveryKindWithoutLoss) {
     SCOPED_TRACE(name);
     Context context;
     const auto out = folder_ / ("made/" + std::string(name) + ".safetensors");
-    const ConvertResult result = ConvertWeights(folder_ / name, out, context);
+    const ConvertResult result = PrepareConversion(folder_ / name, out).Run(context);
     EXPECT_EQ(result.tensors, 3u);
     EXPECT_EQ(result.bytes, 24u + 12 + 2);
     EXPECT_TRUE(context.work_began());

@@ -9,7 +9,6 @@
 #include <string>
 
 #include "i2crc/core/atomic_file.h"
-#include "i2crc/core/out_folder.h"
 #include "i2crc/image/image_file.h"
 #include "i2crc/image/palette.h"
 #include "i2crc/synth/scene.h"
@@ -122,38 +121,7 @@ SynthResult Summarise(const std::vector<SceneFacts>& facts, int64_t train) {
   return result;
 }
 
-}  // namespace
-
-void Describe(SynthOptions& options, OptionSet& set) {
-  set.Add("out", &options.out, "Folder of the dataset").Required().Value("DIR").Group("Data");
-  set.Add("images", &options.images, "Number of scenes, training and validation together")
-      .Range(kMinImages, kMaxImages)
-      .Group("Data");
-  set.Add("val-share", &options.val_share, "Share of the scenes that goes to val.txt")
-      .Range(kMinValShare, kMaxValShare)
-      .Group("Data");
-  set.Add("size", &options.size, "Pixels along a side of a scene")
-      .Range(kMinSize, kMaxSize)
-      .Group("Scenes");
-  set.Add("ground-bias", &options.ground_bias,
-          "How often a scene lies on the home ground of one of its classes, 0 never by intent … 1 "
-          "always")
-      .Range(0, 1)
-      .Group("Scenes");
-  set.Add("saliency-miss", &options.saliency_miss, "How often the saliency map misses an object")
-      .Range(0, 1)
-      .Group("Scenes");
-  set.Add("seed", &options.seed, "Decides every scene").Group("General");
-}
-
 SynthResult WriteSynth(const SynthOptions& options, int threads, Context& context) {
-  ENSURE(threads >= 1, "{} threads", threads);
-  CheckOptions(options);
-  CheckWritable(options.out, "--out " + options.out.string());
-  for (const Folder& folder : {kPhotographs, kMasks, kSaliency}) CheckFolder(options, folder);
-
-  const OutFolder out(options.out, context);
-  context.WorkBegins();
   for (const Folder& folder : {kPhotographs, kMasks, kSaliency})
     MakeFolder(options.out / folder.name);
   const SceneStyle style{options.size, options.ground_bias, options.saliency_miss};
@@ -178,6 +146,39 @@ SynthResult WriteSynth(const SynthOptions& options, int threads, Context& contex
   WriteFileAtomically(options.out / "val.txt", ListOf(facts, train, options.images));
   WriteFileAtomically(options.out / "train.txt", ListOf(facts, 0, train));
   return Summarise(facts, train);
+}
+
+}  // namespace
+
+void Describe(SynthOptions& options, OptionSet& set) {
+  set.Add("out", &options.out, "Folder of the dataset").Required().Value("DIR").Group("Data");
+  set.Add("images", &options.images, "Number of scenes, training and validation together")
+      .Range(kMinImages, kMaxImages)
+      .Group("Data");
+  set.Add("val-share", &options.val_share, "Share of the scenes that goes to val.txt")
+      .Range(kMinValShare, kMaxValShare)
+      .Group("Data");
+  set.Add("size", &options.size, "Pixels along a side of a scene")
+      .Range(kMinSize, kMaxSize)
+      .Group("Scenes");
+  set.Add("ground-bias", &options.ground_bias,
+          "How often a scene lies on the home ground of one of its classes, 0 never by intent … 1 "
+          "always")
+      .Range(0, 1)
+      .Group("Scenes");
+  set.Add("saliency-miss", &options.saliency_miss, "How often the saliency map misses an object")
+      .Range(0, 1)
+      .Group("Scenes");
+  set.Add("seed", &options.seed, "Decides every scene").Group("General");
+}
+
+Work<SynthResult> PrepareSynth(const SynthOptions& options, int threads) {
+  ENSURE(threads >= 1, "{} threads", threads);
+  CheckOptions(options);
+  CheckWritable(options.out, "--out " + options.out.string());
+  for (const Folder& folder : {kPhotographs, kMasks, kSaliency}) CheckFolder(options, folder);
+  return {options.out,
+          [options, threads](Context& context) { return WriteSynth(options, threads, context); }};
 }
 
 }  // namespace i2crc

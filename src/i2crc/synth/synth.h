@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "i2crc/core/context.h"
+#include "i2crc/core/work.h"
 #include "i2crc/options/option_set.h"
 
 namespace i2crc {
@@ -32,12 +32,12 @@ struct SynthResult {
   double object_share = 0;            // of all pixels
 };
 
-// Draws the scenes on `threads` ≥ 1 threads and writes
+// The work draws the scenes on `threads` ≥ 1 threads and writes
 //   OUT/JPEGImages/ID.jpg  OUT/SegmentationClass/ID.png  OUT/Saliency/ID.png     for scene_00000 …
 //   OUT/train.txt  OUT/val.txt (`ID class…`, class indices from 0)  OUT/classes.txt (names).
 // The bytes depend on the options alone. The lists are written last. Throws Error for an option out
 // of range, and where OUT holds images, masks or maps that are not this dataset's, before anything
 // is written.
-SynthResult WriteSynth(const SynthOptions& options, int threads, Context& context);
+Work<SynthResult> PrepareSynth(const SynthOptions& options, int threads);
 
 }  // namespace i2crc

@@ -53,7 +53,7 @@ std::vector<std::string> Lines(const fs::path& file) {
 
 std::string MessageOf(const SynthOptions& options, Context& context) {
   try {
-    WriteSynth(options, 1, context);
+    PrepareSynth(options, 1).Run(context);
   } catch (const Error& error) {
     return error.what();
   }
@@ -63,12 +63,12 @@ std::string MessageOf(const SynthOptions& options, Context& context) {
 TEST(WriteSynth, BytesDoNotDependOnThreads) {
   TempDir dir;
   Context context;
-  WriteSynth(SmallSet(dir / "1"), 1, context);
+  PrepareSynth(SmallSet(dir / "1"), 1).Run(context);
   const auto one = Tree(dir / "1");
   EXPECT_EQ(one.size(), 3u * 24 + 3);
   for (const int threads : {2, 4}) {
     const fs::path out = dir / std::to_string(threads);
-    WriteSynth(SmallSet(out), threads, context);
+    PrepareSynth(SmallSet(out), threads).Run(context);
     EXPECT_EQ(Tree(out), one) << threads << " threads";
   }
 }
@@ -80,7 +80,7 @@ TEST(WriteSynth, FilesHoldTheScenes) {
   options.seed = 77;
   options.ground_bias = 0.3;
   options.saliency_miss = 0.4;
-  const SynthResult result = WriteSynth(options, 2, context);
+  const SynthResult result = PrepareSynth(options, 2).Run(context);
   EXPECT_EQ(result.train, 18);
   EXPECT_EQ(result.val, 6);
   EXPECT_EQ(result.one_tag, 12);
@@ -122,7 +122,7 @@ TEST(WriteSynth, EachListHasAScene) {
     options.images = 2;
     options.size = 32;
     options.val_share = share;
-    const SynthResult result = WriteSynth(options, 1, context);
+    const SynthResult result = PrepareSynth(options, 1).Run(context);
     EXPECT_EQ(result.train, 1);
     EXPECT_EQ(result.val, 1);
   }
@@ -199,10 +199,10 @@ TEST(WriteSynth, RefusesAReadOnlyFolder) {
 TEST(WriteSynth, CanBeWrittenOverItself) {
   TempDir dir;
   Context context;
-  WriteSynth(SmallSet(dir.path()), 2, context);
+  PrepareSynth(SmallSet(dir.path()), 2).Run(context);
   WriteBytes(dir / "JPEGImages" / ".scene_00000.jpg.tmp.123", "half");
   const auto before = Tree(dir.path());
-  WriteSynth(SmallSet(dir.path()), 2, context);
+  PrepareSynth(SmallSet(dir.path()), 2).Run(context);
   EXPECT_EQ(Tree(dir.path()), before);
 }
 
@@ -210,7 +210,7 @@ TEST(WriteSynth, InterruptedItLeavesNoLists) {
   TempDir dir;
   Context context;
   Context::RequestInterrupt();
-  EXPECT_THROW(WriteSynth(SmallSet(dir.path()), 2, context), Interrupted);
+  EXPECT_THROW(PrepareSynth(SmallSet(dir.path()), 2).Run(context), Interrupted);
   Context::ClearInterrupt();
   EXPECT_FALSE(fs::exists(dir / "train.txt"));
   EXPECT_FALSE(fs::exists(dir / "val.txt"));
