@@ -9,6 +9,7 @@
 #include "i2crc/run/rehearsal.h"
 #include "i2crc/run/run_plan.h"
 #include "i2crc/run/run_step.h"
+#include "i2crc/run/stage_names.h"
 
 namespace i2crc {
 
@@ -71,7 +72,7 @@ Command RunCommand() {
           if (!outcome.scores) continue;
           const double miou = 100 * (*outcome.scores)["mean_iou"].get<double>();
           fmt::print("{:<14} mIoU {:.2f}\n", outcome.name, miou);
-          if (outcome.name == "eval") final_miou = miou;
+          if (outcome.name == NameOf(StageId::kEval)) final_miou = miou;
         }
         if (final_miou >= configuration.eval.min_miou) return 0;
         context.log().warn("eval: mIoU {:.4f} % is below min-miou {}", final_miou,

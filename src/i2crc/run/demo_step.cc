@@ -14,6 +14,7 @@
 #include "i2crc/run/demo_picture.h"
 #include "i2crc/run/run_stages.h"
 #include "i2crc/run/run_step.h"
+#include "i2crc/run/stage_names.h"
 #include "i2crc/synth/synth.h"
 
 namespace fs = std::filesystem;
@@ -117,13 +118,16 @@ std::string Table(const DemoResult& result, const std::vector<StageOutcome>& out
   row("attention maps without relation losses (train, best threshold)", result.cam_plain,
       {"train-cls-plain", "cam-plain"});
   row("attention maps with relation losses (train, best threshold)", result.cam,
-      {"train-cls", "cam"});
-  row("initial labels (train)", result.initial_labels, {"label"});
+      {NameOf(StageId::kTrainCls), NameOf(StageId::kCam)});
+  row("initial labels (train)", result.initial_labels, {NameOf(StageId::kLabel)});
   if (!attention_only) {
     row("labels by the networks of the other half (train)", result.crossed_labels,
-        {"train-seg-1a", "train-seg-1b", "predict-train", "choose-labels"});
-    row("masks of the tagged scenes (train)", result.masks, {"predict-tagged", "masks"});
-    row("final network (val)", result.final_network, {"train-seg-2", "predict-val", "eval"});
+        {NameOf(StageId::kTrainSeg1a), NameOf(StageId::kTrainSeg1b), NameOf(StageId::kPredictTrain),
+         NameOf(StageId::kChooseLabels)});
+    row("masks of the tagged scenes (train)", result.masks,
+        {NameOf(StageId::kPredictTagged), NameOf(StageId::kMasks)});
+    row("final network (val)", result.final_network,
+        {NameOf(StageId::kTrainSeg2), NameOf(StageId::kPredictVal), NameOf(StageId::kEval)});
     row("ceiling: the same network on the true masks (val)", result.ceiling,
         {"train-seg-truth", "predict-truth"});
     table += fmt::format("the final network reaches {:.1f} % of its ceiling\n",
@@ -162,7 +166,7 @@ DemoResult RunDemo(const DemoOptions& options, Context& context) {
   WriteFileAtomically(options.out / "demo.toml", kDemoConfig);
   // The recipe is derived from the scenes, which must be there.
   RunConfiguration c = Configure(options);
-  if (options.attention_only) c.run.to = "label";
+  if (options.attention_only) c.run.to = NameOf(StageId::kLabel);
 
   std::vector<Stage> stages = PlainCamStages(c);
   for (Stage& stage : MakeStages(c)) stages.push_back(std::move(stage));
@@ -172,11 +176,11 @@ DemoResult RunDemo(const DemoOptions& options, Context& context) {
 
   DemoResult result;
   result.cam_plain = MeanIou(outcomes, "cam-plain");
-  result.cam = MeanIou(outcomes, "cam");
-  result.initial_labels = MeanIou(outcomes, "label");
-  result.crossed_labels = MeanIou(outcomes, "predict-train");
-  result.masks = MeanIou(outcomes, "masks");
-  result.final_network = MeanIou(outcomes, "predict-val");
+  result.cam = MeanIou(outcomes, NameOf(StageId::kCam));
+  result.initial_labels = MeanIou(outcomes, NameOf(StageId::kLabel));
+  result.crossed_labels = MeanIou(outcomes, NameOf(StageId::kPredictTrain));
+  result.masks = MeanIou(outcomes, NameOf(StageId::kMasks));
+  result.final_network = MeanIou(outcomes, NameOf(StageId::kPredictVal));
   result.ceiling = MeanIou(outcomes, "predict-truth");
   result.table = Table(result, outcomes, options.attention_only);
   WriteFileAtomically(options.out / "summary.txt", result.table);

@@ -17,6 +17,7 @@
 #include "i2crc/image/image_file.h"
 #include "i2crc/image/palette.h"
 #include "i2crc/run/run_step.h"
+#include "i2crc/run/stage_names.h"
 #include "i2crc/train/training_loop.h"
 
 namespace fs = std::filesystem;
@@ -155,12 +156,6 @@ void MeasureFiles(const fs::path& folder, const std::vector<ListedImage>& images
   cost.bytes_each /= static_cast<double>(images.size());
 }
 
-bool IsTraining(const std::string& stage) {
-  return stage == "train-cls" || stage.starts_with("train-seg");
-}
-
-bool IsOfVal(const std::string& stage) { return stage == "predict-val" || stage == "eval"; }
-
 StageCost Measure(const Stage& stage) {
   Timeline timeline;
   Context context = timeline.MakeContext();
@@ -172,7 +167,8 @@ StageCost Measure(const Stage& stage) {
   if (ticks.size() > 1) {
     // Writing and the CRF go on after the last image was predicted; the end of a training, and the
     // fit of train-tags to its features, is once.
-    const bool ends_once = IsTraining(stage.name) || stage.name == "train-tags";
+    const StageId id = *FindStage(stage.name);
+    const bool ends_once = FactsOf(id).is_training || id == StageId::kTrainTags;
     const auto until = ends_once ? ticks.back() : end;
     cost.seconds_each = Seconds(until - ticks.front()) / static_cast<double>(ticks.size() - 1);
   }
@@ -181,18 +177,27 @@ StageCost Measure(const Stage& stage) {
   return cost;
 }
 
-int64_t ImagesOf(const std::string& stage, const RunConfiguration& c) {
-  return static_cast<int64_t>(ReadImageIds(IsOfVal(stage) ? c.run.val : c.run.train).size());
+int64_t ImagesOf(StageId stage, const RunConfiguration& c) {
+  return static_cast<int64_t>(
+      ReadImageIds(FactsOf(stage).is_of_val ? c.run.val : c.run.train).size());
 }
 
 // Steps of a training, images elsewhere.
-int64_t UnitsOf(const std::string& stage, const RunConfiguration& c) {
+int64_t UnitsOf(StageId stage, const RunConfiguration& c) {
   const int64_t images = ImagesOf(stage, c);
-  if (stage == "train-cls")
-    return (images + c.train_cls.batch - 1) / c.train_cls.batch * c.train_cls.epochs;
-  if (stage == "train-seg-2") return c.train_seg_2.iterations;
-  if (stage == "train-seg-1b") return c.train_seg_1b.iterations;
-  return IsTraining(stage) ? c.train_seg_1.iterations : images;
+  switch (stage) {
+    case StageId::kTrainCls:
+      return (images + c.train_cls.batch - 1) / c.train_cls.batch * c.train_cls.epochs;
+    case StageId::kTrainSeg1:
+    case StageId::kTrainSeg1a:
+      return c.train_seg_1.iterations;
+    case StageId::kTrainSeg1b:
+      return c.train_seg_1b.iterations;
+    case StageId::kTrainSeg2:
+      return c.train_seg_2.iterations;
+    default:
+      return images;
+  }
 }
 
 double SecondsOfAll(const RunConfiguration& c, const StageCosts& costs) {
@@ -212,10 +217,12 @@ StageCosts Rehearse(const RunConfiguration& configuration, Context& context) {
   StageCosts costs;
   for (const Stage& stage : stages) {
     context.CheckInterrupted();
-    if (stage.name == "train-seg-2") MakeLabels(c, c.train_seg_2.labels);
-    if (stage.name.starts_with("train-seg-1")) MakeLabels(c, c.label.out);
+    const StageId id = *FindStage(stage.name);
+    if (id == StageId::kTrainSeg2) MakeLabels(c, c.train_seg_2.labels);
+    if (FactsOf(id).is_training && id != StageId::kTrainCls && id != StageId::kTrainSeg2)
+      MakeLabels(c, c.label.out);
     StageCost cost = Measure(stage);
-    MeasureFiles(stage.out, ReadImageIds(IsOfVal(stage.name) ? c.run.val : c.run.train), cost);
+    MeasureFiles(stage.out, ReadImageIds(FactsOf(id).is_of_val ? c.run.val : c.run.train), cost);
     costs[stage.name] = cost;
     fs::remove(stage.out / kTrainingState);
     progress->Advance();
@@ -227,14 +234,14 @@ double SecondsOf(const std::string& stage, const RunConfiguration& c, const Stag
   const auto found = costs.find(stage);
   if (found == costs.end()) return 0;
   const StageCost& cost = found->second;
-  return cost.seconds_once + cost.seconds_each * static_cast<double>(UnitsOf(stage, c));
+  return cost.seconds_once + cost.seconds_each * static_cast<double>(UnitsOf(*FindStage(stage), c));
 }
 
 double BytesOf(const std::string& stage, const RunConfiguration& c, const StageCosts& costs) {
   const auto found = costs.find(stage);
   if (found == costs.end()) return 0;
   const StageCost& cost = found->second;
-  return cost.bytes_once + cost.bytes_each * static_cast<double>(ImagesOf(stage, c));
+  return cost.bytes_once + cost.bytes_each * static_cast<double>(ImagesOf(*FindStage(stage), c));
 }
 
 double EffortFor(double minutes, const std::function<double(double effort)>& minutes_with) {

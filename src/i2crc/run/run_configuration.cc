@@ -7,6 +7,7 @@
 #include "i2crc/data/image_list.h"
 #include "i2crc/nn/initial_weights.h"
 #include "i2crc/options/command_line.h"
+#include "i2crc/run/stage_names.h"
 
 namespace fs = std::filesystem;
 
@@ -152,35 +153,36 @@ void FillWeights(RunConfiguration& c) {
 // The stages' inputs and folders as the paper's recipe has them; most are the practical's too.
 void JoinFolders(RunConfiguration& c) {
   const RunOptions& run = c.run;
-  const fs::path saliency = c.saliency.model.empty() ? run.saliency : run.out / "saliency";
+  const fs::path saliency =
+      c.saliency.model.empty() ? run.saliency : FolderOf(run.out, StageId::kSaliency);
   c.saliency.images = c.train_cls.images = c.cam.images = run.images;
   c.saliency.list = c.train_cls.list = c.cam.list = c.label.list = c.refine.list = run.train;
-  c.saliency.out = run.out / "saliency";
+  c.saliency.out = FolderOf(run.out, StageId::kSaliency);
   c.train_cls.saliency = c.label.saliency = saliency;
   c.train_cls.classes = c.label.classes = c.refine.classes = c.eval.classes = run.classes;
-  c.train_cls.out = run.out / "train-cls";
+  c.train_cls.out = FolderOf(run.out, StageId::kTrainCls);
   c.cam.checkpoint = c.train_cls.out / "checkpoint.safetensors";
-  c.cam.out = c.label.cams = run.out / "cam";
-  c.label.out = run.out / "label";
+  c.cam.out = c.label.cams = FolderOf(run.out, StageId::kCam);
+  c.label.out = FolderOf(run.out, StageId::kLabel);
   for (auto* seg : {&c.train_seg_1, &c.train_seg_1b, &c.train_seg_2}) {
     seg->images = run.images;
     seg->list = run.train;
     seg->classes = run.classes;
   }
   c.train_seg_1.labels = c.train_seg_1b.labels = c.refine.labels = c.label.out;
-  c.train_seg_1.out = run.out / "train-seg-1";
+  c.train_seg_1.out = FolderOf(run.out, StageId::kTrainSeg1);
   c.predict_train.images = c.predict_tagged.images = c.predict_val.images = run.images;
   c.predict_train.list = c.predict_tagged.list = run.train;
   c.predict_train.checkpoint = c.train_seg_1.out / "checkpoint.safetensors";
-  c.predict_train.out = c.refine.predictions = run.out / "predict-train";
-  c.refine.out = c.train_seg_2.labels = run.out / "refine";
-  c.train_seg_2.out = run.out / "train-seg-2";
+  c.predict_train.out = c.refine.predictions = FolderOf(run.out, StageId::kPredictTrain);
+  c.refine.out = c.train_seg_2.labels = FolderOf(run.out, StageId::kRefine);
+  c.train_seg_2.out = FolderOf(run.out, StageId::kTrainSeg2);
   c.predict_val.list = c.eval.list = run.val;
   c.predict_val.checkpoint = c.predict_tagged.checkpoint =
       c.train_seg_2.out / "checkpoint.safetensors";
-  c.predict_val.out = c.eval.predictions = run.out / "predict-val";
+  c.predict_val.out = c.eval.predictions = FolderOf(run.out, StageId::kPredictVal);
   c.eval.truth = run.truth;
-  c.eval.json = run.out / "eval" / "report.json";
+  c.eval.json = FolderOf(run.out, StageId::kEval) / "report.json";
 }
 
 // Whether the attention network can start from the one that train-tags makes, whatever the sections
@@ -197,9 +199,9 @@ bool CanStart(const RunConfiguration& c) {
 void JoinRounds(RunConfiguration& c) {
   const fs::path& out = c.run.out;
   c.train_seg_1.half = "first";
-  c.train_seg_1.out = out / "train-seg-1a";
+  c.train_seg_1.out = FolderOf(out, StageId::kTrainSeg1a);
   c.train_seg_1b.half = "second";
-  c.train_seg_1b.out = out / "train-seg-1b";
+  c.train_seg_1b.out = FolderOf(out, StageId::kTrainSeg1b);
   c.predict_train.checkpoint = c.train_seg_1.out / "checkpoint.safetensors";
   c.predict_train.cross = c.train_seg_1b.out / "checkpoint.safetensors";
   c.predict_train.objects = c.predict_tagged.objects = true;
@@ -220,10 +222,11 @@ void JoinRounds(RunConfiguration& c) {
   c.choose_labels.after = c.predict_train.out;
   // The initial labels are named by attention alone.
   c.choose_labels.margin = 0.02;
-  c.choose_labels.out = c.train_seg_2.labels = c.choose_masks.before = out / "choose-labels";
-  c.predict_tagged.out = c.choose_masks.after = out / "predict-tagged";
+  c.choose_labels.out = c.train_seg_2.labels = c.choose_masks.before =
+      FolderOf(out, StageId::kChooseLabels);
+  c.predict_tagged.out = c.choose_masks.after = FolderOf(out, StageId::kPredictTagged);
   c.choose_masks.network_after = c.predict_tagged.out;
-  c.choose_masks.out = out / "masks";
+  c.choose_masks.out = FolderOf(out, StageId::kMasks);
   c.choose_masks.decide_ignored = true;
   for (PredictOptions* predict : {&c.predict_train, &c.predict_tagged}) {
     predict->tags = "listed";
@@ -235,7 +238,7 @@ void JoinRounds(RunConfiguration& c) {
   c.train_tags.images = c.run.images;
   c.train_tags.list = c.run.train;
   c.train_tags.classes = c.run.classes;
-  c.train_tags.out = out / "train-tags";
+  c.train_tags.out = FolderOf(out, StageId::kTrainTags);
   const auto checkpoint = c.train_tags.out / "checkpoint.safetensors";
   c.train_cls.start = CanStart(c) ? checkpoint : fs::path();
   if (c.predict_val.tags == "guessed") c.predict_val.attention = checkpoint;

@@ -5,6 +5,7 @@
 
 #include "i2crc/data/image_list.h"
 #include "i2crc/inputs/mask_set.h"
+#include "i2crc/run/stage_names.h"
 
 namespace fs = std::filesystem;
 
@@ -79,7 +80,7 @@ size_t MissingTruths(const fs::path& truth, const std::vector<ListedImage>& imag
 }
 
 Stage SaliencyStage(const SaliencyOptions& options) {
-  return {"saliency",
+  return {NameOf(StageId::kSaliency),
           options.out,
           SettingsOf(options),
           [options] {
@@ -91,7 +92,7 @@ Stage SaliencyStage(const SaliencyOptions& options) {
 }
 
 Stage TrainTagsStage(const TrainTagsOptions& options) {
-  return {"train-tags",
+  return {NameOf(StageId::kTrainTags),
           options.out,
           SettingsOf(options),
           [options] {
@@ -116,7 +117,7 @@ Stage TrainClsStage(const std::string& name, const TrainClsOptions& options,
                 File("weights", options.weights), Photographs(options.images, ids),
                 FilesOf("saliency", options.saliency, ids, ".png", saliency_by)};
             if (!options.start.empty())
-              inputs.push_back(File("start", options.start, "train-tags"));
+              inputs.push_back(File("start", options.start, NameOf(StageId::kTrainTags)));
             return inputs;
           },
           [options](Context& context) { PrepareTrainCls(options, context).Run(context); },
@@ -140,13 +141,14 @@ Stage CamStage(const std::string& name, const CamOptions& options, const std::st
 }
 
 Stage LabelStage(const LabelOptions& options, const std::string& saliency_by, StageScorer score) {
-  return {"label",
+  return {NameOf(StageId::kLabel),
           options.out,
           SettingsOf(options),
           [options, saliency_by] {
             const auto images = ReadImageList(options.list, ClassNames::ReadOrVoc(options.classes));
             std::vector<StageInput> inputs = {
-                File("list", options.list), AttentionMaps(options.cams, images, "cam"),
+                File("list", options.list),
+                AttentionMaps(options.cams, images, NameOf(StageId::kCam)),
                 FilesOf("saliency", options.saliency, images, ".png", saliency_by)};
             if (!options.images.empty()) inputs.push_back(Photographs(options.images, images));
             return inputs;
@@ -157,24 +159,24 @@ Stage LabelStage(const LabelOptions& options, const std::string& saliency_by, St
 
 Stage TrainSegStage(const std::string& name, const TrainSegOptions& options,
                     const std::string& labels_by) {
-  return {
-      name,
-      options.out,
-      SettingsOf(options),
-      [options, labels_by] {
-        const auto ids = ReadImageIds(options.list);
-        std::vector<StageInput> inputs = {
-            File("list", options.list), File("classes", options.classes),
-            File("weights", options.weights), Photographs(options.images, ids),
-            FilesOf("labels", options.labels, ids, ".png", labels_by)};
-        if (!options.owners.empty())
-          inputs.push_back(FilesOf("owners", options.owners, ids, "_owner.png", "predict-train"));
-        return inputs;
-      },
-      [options](Context& context) { PrepareTrainSeg(options, context).Run(context); },
-      {},
-      /*is_result=*/false,
-      kTrainingState};
+  return {name,
+          options.out,
+          SettingsOf(options),
+          [options, labels_by] {
+            const auto ids = ReadImageIds(options.list);
+            std::vector<StageInput> inputs = {
+                File("list", options.list), File("classes", options.classes),
+                File("weights", options.weights), Photographs(options.images, ids),
+                FilesOf("labels", options.labels, ids, ".png", labels_by)};
+            if (!options.owners.empty())
+              inputs.push_back(FilesOf("owners", options.owners, ids, "_owner.png",
+                                       NameOf(StageId::kPredictTrain)));
+            return inputs;
+          },
+          [options](Context& context) { PrepareTrainSeg(options, context).Run(context); },
+          {},
+          /*is_result=*/false,
+          kTrainingState};
 }
 
 Stage PredictStage(const std::string& name, const PredictOptions& options,
@@ -196,7 +198,7 @@ Stage PredictStage(const std::string& name, const PredictOptions& options,
                   options.cams, ReadImageList(options.list, ClassNames::ReadOrVoc(options.classes)),
                   by.cams));
             if (!options.attention.empty())
-              inputs.push_back(File("attention", options.attention, "train-tags"));
+              inputs.push_back(File("attention", options.attention, NameOf(StageId::kTrainTags)));
             return inputs;
           },
           [options](Context& context) { PreparePredict(options, context).Run(context); },
@@ -230,35 +232,37 @@ Stage ChooseStage(const std::string& name, const ChooseOptions& options, const C
 }
 
 Stage RefineStage(const RefineOptions& options, StageScorer score) {
-  return {"refine",
+  return {NameOf(StageId::kRefine),
           options.out,
           SettingsOf(options),
           [options] {
             const auto ids = ReadImageIds(options.list);
             return std::vector<StageInput>{
                 File("list", options.list),
-                FilesOf("predictions", options.predictions, ids, ".png", "predict-train"),
-                FilesOf("labels", options.labels, ids, ".png", "label")};
+                FilesOf("predictions", options.predictions, ids, ".png",
+                        NameOf(StageId::kPredictTrain)),
+                FilesOf("labels", options.labels, ids, ".png", NameOf(StageId::kLabel))};
           },
           [options](Context& context) { PrepareRefine(options, context).Run(context); },
           std::move(score)};
 }
 
 Stage EvalStage(const EvalOptions& options) {
-  return {"eval",
-          options.json.parent_path(),
-          SettingsOf(options),
-          [options] {
-            const auto ids = ReadImageIds(options.list);
-            return std::vector<StageInput>{
-                File("list", options.list), File("classes", options.classes),
-                FilesOf("predictions", options.predictions, ids, ".png", "predict-val"),
-                FilesOf("truth", options.truth, ids, ".png", "")};
-          },
-          [](Context&) {},
-          {{}, {}, [options](Context& context) {
-             return PrepareEval(options, context).Run(context).report;
-           }}};
+  return {
+      NameOf(StageId::kEval),
+      options.json.parent_path(),
+      SettingsOf(options),
+      [options] {
+        const auto ids = ReadImageIds(options.list);
+        return std::vector<StageInput>{
+            File("list", options.list), File("classes", options.classes),
+            FilesOf("predictions", options.predictions, ids, ".png", NameOf(StageId::kPredictVal)),
+            FilesOf("truth", options.truth, ids, ".png", "")};
+      },
+      [](Context&) {},
+      {{}, {}, [options](Context& context) {
+         return PrepareEval(options, context).Run(context).report;
+       }}};
 }
 
 }  // namespace i2crc

@@ -4,6 +4,7 @@
 #include <spdlog/sinks/basic_file_sink.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/core/checksum.h"
@@ -14,6 +15,7 @@
 #include "i2crc/network_steps/versions.h"
 #include "i2crc/nn/initial_weights.h"
 #include "i2crc/run/run_stages.h"
+#include "i2crc/run/stage_names.h"
 #include "i2crc/steps/crf_inference.h"
 #include "i2crc/steps/crf_step.h"
 
@@ -36,74 +38,79 @@ StageScorer ScoreOf(const RunConfiguration& c, const fs::path& predictions, cons
   return ScoreAgainstTruth(eval);
 }
 
-// What --clean keeps.
-constexpr std::string_view kResults[] = {"train-tags", "train-seg-2", "masks", "predict-val",
-                                         "eval"};
-
 std::vector<Stage> AllStages(const RunConfiguration& c) {
-  const std::string saliency_by = c.saliency.model.empty() ? "" : "saliency";
+  const std::string saliency_by = c.saliency.model.empty() ? "" : NameOf(StageId::kSaliency);
   const auto score = [&](const fs::path& predictions) {
     return ScoreOf(c, predictions, {}, c.run.train);
   };
   std::vector<Stage> stages;
   if (!saliency_by.empty()) stages.push_back(SaliencyStage(c.saliency));
   if (c.trains_tags()) stages.push_back(TrainTagsStage(c.train_tags));
-  stages.push_back(TrainClsStage("train-cls", c.train_cls, saliency_by));
-  stages.push_back(CamStage("cam", c.cam, "train-cls", ScoreOf(c, {}, c.cam.out, c.run.train)));
+  stages.push_back(TrainClsStage(NameOf(StageId::kTrainCls), c.train_cls, saliency_by));
+  stages.push_back(CamStage(NameOf(StageId::kCam), c.cam, NameOf(StageId::kTrainCls),
+                            ScoreOf(c, {}, c.cam.out, c.run.train)));
   stages.push_back(LabelStage(c.label, saliency_by, score(c.label.out)));
   if (c.is_practical()) {
-    stages.push_back(TrainSegStage("train-seg-1a", c.train_seg_1, "label"));
-    stages.push_back(TrainSegStage("train-seg-1b", c.train_seg_1b, "label"));
-    stages.push_back(PredictStage("predict-train", c.predict_train,
-                                  {.network = "train-seg-1a",
-                                   .cross = "train-seg-1b",
-                                   .saliency = saliency_by,
-                                   .cams = "cam"},
-                                  score(c.predict_train.out)));
-    ChooseInputsBy by = {.before = "label",
-                         .after = "predict-train",
-                         .saliency = saliency_by,
-                         .network_before = "predict-train",
-                         .network_after = "predict-train",
-                         .cams = "cam"};
-    stages.push_back(ChooseStage("choose-labels", c.choose_labels, by, score(c.choose_labels.out)));
-    stages.push_back(TrainSegStage("train-seg-2", c.train_seg_2, "choose-labels"));
     stages.push_back(
-        PredictStage("predict-tagged", c.predict_tagged,
-                     {.network = "train-seg-2", .saliency = saliency_by, .cams = "cam"},
-                     score(c.predict_tagged.out)));
-    by.before = "choose-labels";
-    by.after = by.network_after = "predict-tagged";
-    stages.push_back(ChooseStage("masks", c.choose_masks, by, score(c.choose_masks.out)));
+        TrainSegStage(NameOf(StageId::kTrainSeg1a), c.train_seg_1, NameOf(StageId::kLabel)));
+    stages.push_back(
+        TrainSegStage(NameOf(StageId::kTrainSeg1b), c.train_seg_1b, NameOf(StageId::kLabel)));
+    stages.push_back(PredictStage(NameOf(StageId::kPredictTrain), c.predict_train,
+                                  {.network = NameOf(StageId::kTrainSeg1a),
+                                   .cross = NameOf(StageId::kTrainSeg1b),
+                                   .saliency = saliency_by,
+                                   .cams = NameOf(StageId::kCam)},
+                                  score(c.predict_train.out)));
+    ChooseInputsBy by = {.before = NameOf(StageId::kLabel),
+                         .after = NameOf(StageId::kPredictTrain),
+                         .saliency = saliency_by,
+                         .network_before = NameOf(StageId::kPredictTrain),
+                         .network_after = NameOf(StageId::kPredictTrain),
+                         .cams = NameOf(StageId::kCam)};
+    stages.push_back(ChooseStage(NameOf(StageId::kChooseLabels), c.choose_labels, by,
+                                 score(c.choose_labels.out)));
+    stages.push_back(
+        TrainSegStage(NameOf(StageId::kTrainSeg2), c.train_seg_2, NameOf(StageId::kChooseLabels)));
+    stages.push_back(PredictStage(NameOf(StageId::kPredictTagged), c.predict_tagged,
+                                  {.network = NameOf(StageId::kTrainSeg2),
+                                   .saliency = saliency_by,
+                                   .cams = NameOf(StageId::kCam)},
+                                  score(c.predict_tagged.out)));
+    by.before = NameOf(StageId::kChooseLabels);
+    by.after = by.network_after = NameOf(StageId::kPredictTagged);
+    stages.push_back(
+        ChooseStage(NameOf(StageId::kMasks), c.choose_masks, by, score(c.choose_masks.out)));
   } else {
-    stages.push_back(TrainSegStage("train-seg-1", c.train_seg_1, "label"));
-    stages.push_back(PredictStage("predict-train", c.predict_train, {.network = "train-seg-1"},
+    stages.push_back(
+        TrainSegStage(NameOf(StageId::kTrainSeg1), c.train_seg_1, NameOf(StageId::kLabel)));
+    stages.push_back(PredictStage(NameOf(StageId::kPredictTrain), c.predict_train,
+                                  {.network = NameOf(StageId::kTrainSeg1)},
                                   score(c.predict_train.out)));
     stages.push_back(RefineStage(c.refine, score(c.refine.out)));
-    stages.push_back(TrainSegStage("train-seg-2", c.train_seg_2, "refine"));
+    stages.push_back(
+        TrainSegStage(NameOf(StageId::kTrainSeg2), c.train_seg_2, NameOf(StageId::kRefine)));
   }
   if (!c.run.val.empty()) {
-    stages.push_back(PredictStage("predict-val", c.predict_val, {.network = "train-seg-2"},
+    stages.push_back(PredictStage(NameOf(StageId::kPredictVal), c.predict_val,
+                                  {.network = NameOf(StageId::kTrainSeg2)},
                                   ScoreOf(c, c.predict_val.out, {}, c.run.val)));
     if (!c.run.truth.empty()) stages.push_back(EvalStage(c.eval));
   }
-  for (Stage& stage : stages)
-    stage.is_result =
-        std::find(std::begin(kResults), std::end(kResults), stage.name) != std::end(kResults);
+  for (Stage& stage : stages) stage.is_result = FactsOf(*FindStage(stage.name)).is_result;
   return stages;
 }
 
-size_t StageIndex(const std::string& name, const std::string& option) {
-  const auto& names = StageNames();
-  const auto found = std::find(names.begin(), names.end(), name);
-  if (found == names.end())
-    Fail("{}: '{}' is no stage; stages are {}", option, name, fmt::join(names, ", "));
-  return static_cast<size_t>(found - names.begin());
+StageId StageOf(const std::string& name, const std::string& option) {
+  const std::optional<StageId> id = FindStage(name);
+  if (id) return *id;
+  std::vector<std::string> names;
+  for (const StageFacts& stage : kStages) names.emplace_back(stage.name);
+  Fail("{}: '{}' is no stage; stages are {}", option, name, fmt::join(names, ", "));
 }
 
-bool IsAmong(const std::vector<Stage>& stages, const std::string& name) {
+bool IsAmong(const std::vector<Stage>& stages, StageId id) {
   return std::any_of(stages.begin(), stages.end(),
-                     [&](const Stage& stage) { return stage.name == name; });
+                     [&](const Stage& stage) { return stage.name == NameOf(id); });
 }
 
 void CheckSaliency(const RunConfiguration& c, const std::vector<Stage>& stages) {
@@ -118,7 +125,7 @@ void CheckSaliency(const RunConfiguration& c, const std::vector<Stage>& stages) 
       return;
     }
     CheckFolder(c.run.saliency, "[run] saliency");
-  } else if (IsAmong(stages, "saliency")) {
+  } else if (IsAmong(stages, StageId::kSaliency)) {
     CheckDetector(c.saliency);
   }
 }
@@ -162,48 +169,40 @@ void CheckNetworks(const RunConfiguration& c, const std::vector<Stage>& stages) 
         &c.predict_train.compute, &c.predict_val.compute})
     CheckDevice(*compute);
   const int classes = ClassNames::ReadOrVoc(c.run.classes).count();
-  if (IsAmong(stages, "train-tags"))
+  if (IsAmong(stages, StageId::kTrainTags))
     CheckBackbone({.arch = c.train_tags.arch, .outputs = classes, .width = c.train_tags.width},
                   c.train_tags.weights);
-  if (IsAmong(stages, "train-cls"))
+  if (IsAmong(stages, StageId::kTrainCls))
     CheckBackbone(NetworkOf(c.train_cls, classes), c.train_cls.weights);
-  for (const auto& [seg, names] :
-       {std::pair{&c.train_seg_1, std::vector{"train-seg-1", "train-seg-1a", "train-seg-1b"}},
-        {&c.train_seg_2, {"train-seg-2"}}})
-    if (std::any_of(names.begin(), names.end(),
-                    [&](const char* name) { return IsAmong(stages, name); }))
-      CheckBackbone(NetworkOf(*seg, classes), seg->weights);
+  // Both networks of recipe practical's first round are of one architecture.
+  if (IsAmong(stages, StageId::kTrainSeg1) || IsAmong(stages, StageId::kTrainSeg1a) ||
+      IsAmong(stages, StageId::kTrainSeg1b))
+    CheckBackbone(NetworkOf(c.train_seg_1, classes), c.train_seg_1.weights);
+  if (IsAmong(stages, StageId::kTrainSeg2))
+    CheckBackbone(NetworkOf(c.train_seg_2, classes), c.train_seg_2.weights);
 }
 
 }  // namespace
 
-const std::vector<std::string>& StageNames() {
-  static const std::vector<std::string> names = {
-      "saliency",       "train-tags",   "train-cls",     "cam",           "label",  "train-seg-1",
-      "train-seg-1a",   "train-seg-1b", "predict-train", "choose-labels", "refine", "train-seg-2",
-      "predict-tagged", "masks",        "predict-val",   "eval"};
-  return names;
-}
-
 std::vector<Stage> MakeStages(const RunConfiguration& configuration) {
   const RunOptions& run = configuration.run;
-  const size_t first = run.from.empty() ? 0 : StageIndex(run.from, "--from");
-  const size_t last = run.to.empty() ? StageNames().size() - 1 : StageIndex(run.to, "--to");
+  const StageId first = run.from.empty() ? kStages.front().id : StageOf(run.from, "--from");
+  const StageId last = run.to.empty() ? kStages.back().id : StageOf(run.to, "--to");
   if (first > last) Fail("--from {} comes after --to {}", run.from, run.to);
   if (run.clean && !run.to.empty())
     Fail("--clean is for a run to its end, and --to {} is not there yet", run.to);
   std::vector<Stage> kept;
   std::vector<Stage> stages = AllStages(configuration);
   for (Stage& stage : stages) {
-    const size_t index = StageIndex(stage.name, "stage");
-    if (index < first && !WasFinished(stage))
+    const StageId id = *FindStage(stage.name);
+    if (id < first && !WasFinished(stage))
       Fail("--from {}: {} was not done to its end yet", run.from, stage.name);
-    if (index < first && WasCleaned(stage))
+    if (id < first && WasCleaned(stage))
       Fail(
           "--from {}: the files of {} were cleaned away; without --from they are made again where "
           "they are needed",
           run.from, stage.name);
-    if (index >= first && index <= last) kept.push_back(std::move(stage));
+    if (id >= first && id <= last) kept.push_back(std::move(stage));
   }
   return kept;
 }

@@ -10,11 +10,6 @@
 
 namespace i2crc {
 
-// The names of all stages in their order. Of recipe paper alone are train-seg-1 and refine; of
-// practical train-seg-1a and 1b (the first round's networks, each of half of the photographs),
-// choose-labels, predict-tagged and masks.
-const std::vector<std::string>& StageNames();
-
 // The stages of the configuration: those that it has inputs for (saliency only with a model,
 // predict-val with a val list, eval with truth besides), between --from and --to.
 std::vector<Stage> MakeStages(const RunConfiguration& configuration);
