@@ -247,12 +247,11 @@ std::string Encode(StoredPixels pixels, const png_color* palette, const std::str
   png_structp png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &message, OnError, OnWarning,
                                               &message, OnAllocate, OnFree);
   png_infop info = png == nullptr ? nullptr : png_create_info_struct(png);
-  const bool begun = info != nullptr;
-  const bool done = begun && WriteAll(png, info, &pixels, palette, &out);
+  const bool done = info != nullptr && WriteAll(png, info, &pixels, palette, &out);
   png_destroy_write_struct(&png, &info);
+  if (done) return out;
   if (message.out_of_memory) throw OutOfMemory(name);
-  if (!done) Fail("{}: cannot encode PNG: {}", name, message.text.data());
-  return out;
+  Fail("{}: cannot encode PNG: {}", name, message.text.data());
 }
 
 }  // namespace

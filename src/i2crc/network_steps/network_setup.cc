@@ -133,6 +133,18 @@ Training MakeTraining(const std::string& title, const TrainingOptions& options,
   return training;
 }
 
+void StartTraining(Training& training, const std::filesystem::path& start) {
+  if (start.empty()) return;
+  StartFrom(*training.network, start, training.info.classes);
+  training.loop.identity["start"] = FileChecksum(start);
+}
+
+void SayIfFinished(const Training& training, Context& context) {
+  const TrainingLoopOptions& loop = training.loop;
+  if (TrainingIsFinished(loop.out, loop.identity))
+    context.log().info("{}: {} holds this training, finished", loop.title, loop.out.string());
+}
+
 std::string ChecksumOfImages(const std::vector<CheckedImage>& images) {
   std::string text;
   for (const CheckedImage& image : images) {

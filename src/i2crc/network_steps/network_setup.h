@@ -53,6 +53,13 @@ Training MakeTraining(const std::string& title, const TrainingOptions& options,
                       const NetworkSpec& spec, const ClassNames& classes,
                       const std::vector<CheckedImage>& images, nlohmann::ordered_json settings);
 
+// Lets it begin with another checkpoint (nn/initial_weights.h), which becomes part of its identity;
+// nothing where start is empty. Throws Error as StartFrom does.
+void StartTraining(Training& training, const std::filesystem::path& start);
+
+// Says so where the training's folder holds it already. Throws Error as TrainingIsFinished does.
+void SayIfFinished(const Training& training, Context& context);
+
 // IDs, tags, sizes and maps of the images as one checksum: part of a training's identity.
 std::string ChecksumOfImages(const std::vector<CheckedImage>& images);
 

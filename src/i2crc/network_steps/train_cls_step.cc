@@ -14,7 +14,6 @@
 #include "i2crc/inputs/mask_set.h"
 #include "i2crc/inputs/suspicions.h"
 #include "i2crc/network_steps/network_setup.h"
-#include "i2crc/nn/initial_weights.h"
 #include "i2crc/train/sample_order.h"
 #include "i2crc/train/schedule.h"
 
@@ -193,8 +192,8 @@ namespace {
 class TrainClsStep {
  public:
   TrainClsStep(const TrainClsOptions& options, Context& context)
-      : options_(options),
-        classes_(ReadClasses()),
+      : options_(Checked(options)),
+        classes_(ClassNames::ReadOrVoc(options_.classes)),
         suspicions_(classes_),
         images_(Images(context)) {
     if (!has_saliency()) context.log().info("train-cls: no saliency, so no relation losses");
@@ -203,14 +202,10 @@ class TrainClsStep {
                              images_, SettingsOf(options_));
     training_.info.input_size = options_.input_size;
     Network& network = *training_.network;
-    if (!options_.start.empty()) {
-      StartFrom(network, options_.start, classes_);
-      training_.loop.identity["start"] = FileChecksum(options_.start);
-    }
+    StartTraining(training_, options_.start);
     if (FreezeBatchNorm(options_)) network.FreezeBatchNorm();
     network.Train();
-    if (TrainingIsFinished(options_.out, training_.loop.identity))
-      context.log().info("train-cls: {} holds this training, finished", options_.out.string());
+    SayIfFinished(training_, context);
   }
 
   TrainingResult Run(Context& context) {
@@ -229,12 +224,12 @@ class TrainClsStep {
 
  private:
   bool has_saliency() const { return !IsNone(options_.saliency); }
-  ClassNames ReadClasses() const {
-    AllowImages(options_.items);
-    CheckFolder(options_.images, "--images");
-    if (has_saliency()) CheckFolder(options_.saliency, "--saliency");
-    CheckOutFolder(options_.out, {});
-    return ClassNames::ReadOrVoc(options_.classes);
+  static TrainClsOptions Checked(const TrainClsOptions& options) {
+    AllowImages(options.items);
+    CheckFolder(options.images, "--images");
+    if (!IsNone(options.saliency)) CheckFolder(options.saliency, "--saliency");
+    CheckOutFolder(options.out, {});
+    return options;
   }
   std::vector<CheckedImage> Images(Context& context) {
     ImageSetRequest request{.images = options_.images,

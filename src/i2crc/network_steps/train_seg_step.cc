@@ -15,7 +15,6 @@
 #include "i2crc/inputs/suspicions.h"
 #include "i2crc/losses/segmentation_loss.h"
 #include "i2crc/network_steps/network_setup.h"
-#include "i2crc/nn/initial_weights.h"
 #include "i2crc/train/sample_order.h"
 #include "i2crc/train/schedule.h"
 
@@ -290,24 +289,20 @@ namespace {
 class TrainSegStep {
  public:
   TrainSegStep(const TrainSegOptions& options, Context& context)
-      : options_(options),
-        classes_(ReadClasses()),
+      : options_(Checked(options)),
+        classes_(ClassNames::ReadOrVoc(options_.classes)),
         suspicions_(classes_),
         images_(Images(context)) {
     PrepareCompute(options_.compute, options_.items.threads, context);
     training_ = MakeTraining("train-seg", options_, NetworkOf(options_, classes_.count()), classes_,
                              images_, SettingsOf(options_));
     Network& network = *training_.network;
-    if (!options_.start.empty()) {
-      StartFrom(network, options_.start, classes_);
-      training_.loop.identity["start"] = FileChecksum(options_.start);
-    }
+    StartTraining(training_, options_.start);
     if (options_.freeze_bn) network.FreezeBatchNorm();
     network.FreezeStages(options_.freeze_stages);
     training_.loop.average = options_.average;
     network.Train();
-    if (TrainingIsFinished(options_.out, training_.loop.identity))
-      context.log().info("train-seg: {} holds this training, finished", options_.out.string());
+    SayIfFinished(training_, context);
   }
 
   TrainingResult Run(Context& context) {
@@ -322,21 +317,23 @@ class TrainSegStep {
   }
 
  private:
-  ClassNames ReadClasses() const {
-    AllowImages(options_.items);
-    CheckFolder(options_.images, "--images");
-    CheckFolder(options_.labels, "--labels");
-    CheckOutFolder(options_.out, {});
-    ClassNames classes = ClassNames::ReadOrVoc(options_.classes);
-    if (options_.partial_labels && !HasAnyTagLabel(classes.count()))
+  static TrainSegOptions Checked(const TrainSegOptions& options) {
+    AllowImages(options.items);
+    CheckFolder(options.images, "--images");
+    CheckFolder(options.labels, "--labels");
+    CheckOutFolder(options.out, {});
+    return options;
+  }
+  void CheckOpenLabels() const {
+    if (options_.partial_labels && !HasAnyTagLabel(classes_.count()))
       Fail("--partial-labels: at most {} classes, here are {}", kMaxClassesWithAnyTag,
-           classes.count());
+           classes_.count());
     if (options_.min_owner > 0 && (options_.owners.empty() || !options_.partial_labels))
       Fail("--min-owner goes with --owners DIR and --partial-labels");
     if (options_.min_owner > 0) CheckFolder(options_.owners, "--owners");
-    return classes;
   }
   std::vector<CheckedImage> Images(Context& context) {
+    CheckOpenLabels();
     const auto checked =
         CheckImages(ImagesOf(options_, classes_),
                     {.images = options_.images,

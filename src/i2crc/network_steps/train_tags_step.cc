@@ -113,7 +113,9 @@ namespace {
 class TrainTagsStep {
  public:
   TrainTagsStep(const TrainTagsOptions& options, Context& context)
-      : options_(options), classes_(ReadClasses()), images_(Images(context)) {
+      : options_(Checked(options)),
+        classes_(ClassNames::ReadOrVoc(options_.classes)),
+        images_(Images(context)) {
     PrepareCompute(options_.compute, options_.items.threads, context);
     training_ =
         MakeTraining("train-tags", options_,
@@ -144,11 +146,11 @@ class TrainTagsStep {
   }
 
  private:
-  ClassNames ReadClasses() const {
-    AllowImages(options_.items);
-    CheckFolder(options_.images, "--images");
-    CheckOutFolder(options_.out, {{"--images", &options_.images}});
-    return ClassNames::ReadOrVoc(options_.classes);
+  static TrainTagsOptions Checked(const TrainTagsOptions& options) {
+    AllowImages(options.items);
+    CheckFolder(options.images, "--images");
+    CheckOutFolder(options.out, {{"--images", &options.images}});
+    return options;
   }
   std::vector<CheckedImage> Images(Context& context) const {
     auto images = CheckImages(ReadImageList(options_.list, classes_),

@@ -98,9 +98,11 @@ std::vector<float> EnergiesOfMask(const ImageU8& mask, int label_count, double c
   return crf::UnaryFromLabels(labels, label_count, certainty);
 }
 
-class CrfStep {
+class CrfMaker {
  public:
-  CrfStep(const CrfStepOptions& options, const CrfSettings& settings);
+  CrfMaker(const CrfStepOptions& options, const CrfSettings& settings);
+
+  const ClassNames& classes() const { return classes_; }
 
   // The images of the list whose files agree.
   std::vector<CrfItem> CheckItems(Context& context) const;
@@ -118,7 +120,7 @@ class CrfStep {
   std::vector<ListedImage> listed_;
 };
 
-CrfStep::CrfStep(const CrfStepOptions& options, const CrfSettings& settings)
+CrfMaker::CrfMaker(const CrfStepOptions& options, const CrfSettings& settings)
     : options_(options), classes_(ClassNames::ReadOrVoc(options.classes)) {
   if (settings.labels == CrfLabels::kTags) {
     listed_ = ReadImageList(options.list, classes_);
@@ -129,7 +131,7 @@ CrfStep::CrfStep(const CrfStepOptions& options, const CrfSettings& settings)
 }
 
 // Also checks that the file is there and fits the photograph.
-int CrfStep::LabelsOf(const fs::path& unary, const SizedFile& photograph) const {
+int CrfMaker::LabelsOf(const fs::path& unary, const SizedFile& photograph) const {
   if (from_masks()) {
     CheckSameSize(CheckMask(unary, kMask), photograph);
     return options_.label_count > 0 ? options_.label_count : classes_.count() + 1;
@@ -142,7 +144,7 @@ int CrfStep::LabelsOf(const fs::path& unary, const SizedFile& photograph) const 
   return static_cast<int>(std::min<int64_t>(labels, std::numeric_limits<int>::max()));
 }
 
-CrfItem CrfStep::CheckItem(const ListedImage& listed) const {
+CrfItem CrfMaker::CheckItem(const ListedImage& listed) const {
   CrfItem item{listed.id, listed.tags, FindPhotograph(options_.images, listed.id), {}, 0, 0, 0};
   const SizedFile photograph = CheckMap(item.photograph, "photograph");
   item.unary = from_masks() ? options_.labels / (listed.id + ".png")
@@ -158,12 +160,12 @@ CrfItem CrfStep::CheckItem(const ListedImage& listed) const {
   return item;
 }
 
-std::vector<CrfItem> CrfStep::CheckItems(Context& context) const {
+std::vector<CrfItem> CrfMaker::CheckItems(Context& context) const {
   return CheckEach<CrfItem>(listed_, options_.list, options_.items.policy(), context,
                             [&](const ListedImage& listed) { return CheckItem(listed); });
 }
 
-std::vector<float> CrfStep::UnaryOf(const CrfItem& item, Suspicions& suspicions) const {
+std::vector<float> CrfMaker::UnaryOf(const CrfItem& item, Suspicions& suspicions) const {
   if (!from_masks()) return ReadProbabilities(item);
   const ImageU8 mask =
       ReadCheckedMask({item.unary, kMask, item.height, item.width}, item.labels - 1);
@@ -171,7 +173,7 @@ std::vector<float> CrfStep::UnaryOf(const CrfItem& item, Suspicions& suspicions)
   return EnergiesOfMask(mask, item.labels, options_.certainty);
 }
 
-CrfOutput CrfStep::Make(const CrfItem& item, CrfRunner& runner, Suspicions& suspicions) const {
+CrfOutput CrfMaker::Make(const CrfItem& item, CrfRunner& runner, Suspicions& suspicions) const {
   const ImageU8 rgb = ReadPhotograph(item.photograph);
   if (rgb.height() != item.height || rgb.width() != item.width)
     Fail("{}: photograph is {}x{} now, was {}x{} when checked; did something else write it?",
@@ -183,7 +185,7 @@ CrfOutput CrfStep::Make(const CrfItem& item, CrfRunner& runner, Suspicions& susp
 }
 
 // The mask comes last: where it is, the rest is too.
-void CrfStep::Write(const CrfItem& item, const CrfOutput& output) const {
+void CrfMaker::Write(const CrfItem& item, const CrfOutput& output) const {
   if (options_.marginals) {
     TensorMap stored;
     stored.Add(kTensor,
@@ -260,18 +262,17 @@ void Describe(CrfStepOptions& o, OptionSet& set) {
 
 namespace {
 
-class CrfWork {
+class CrfStep {
  public:
-  CrfWork(const CrfStepOptions& options, Context& context)
+  CrfStep(const CrfStepOptions& options, Context& context)
       : options_(Checked(options)),
         settings_(Resolve(options_.crf)),
-        step_(options_, settings_),
-        items_(step_.CheckItems(context)),
-        suspicions_(ClassNames::ReadOrVoc(options_.classes)),
+        maker_(options_, settings_),
+        items_(maker_.CheckItems(context)),
+        suspicions_(maker_.classes()),
         runner_(settings_, ThreadCount(options_.items.threads) / workers(), context) {
     if (!options_.labels.empty() && options_.label_count == 0)
-      suspicions_.AddTags(options_.labels,
-                          TagsOfList(options_.list, ClassNames::ReadOrVoc(options_.classes)));
+      suspicions_.AddTags(options_.labels, TagsOfList(options_.list, maker_.classes()));
   }
 
   CrfResult Run(Context& context) {
@@ -281,8 +282,8 @@ class CrfWork {
         "crf", static_cast<int64_t>(items_.size()), workers() > 1 ? workers() : 0,
         options_.items.policy(),
         {.name = [&](int64_t i) { return item(i).id; },
-         .make = [&](int64_t i) { return step_.Make(item(i), runner_, suspicions_); },
-         .write = [&](int64_t i, const CrfOutput& output) { step_.Write(item(i), output); },
+         .make = [&](int64_t i) { return maker_.Make(item(i), runner_, suspicions_); },
+         .write = [&](int64_t i, const CrfOutput& output) { maker_.Write(item(i), output); },
          .take = [&](int64_t, const CrfOutput&) { ++result.images; }},
         context);
     suspicions_.Warn(context);
@@ -303,7 +304,7 @@ class CrfWork {
 
   CrfStepOptions options_;
   CrfSettings settings_;
-  CrfStep step_;
+  CrfMaker maker_;
   std::vector<CrfItem> items_;
   Suspicions suspicions_;
   CrfRunner runner_;
@@ -312,7 +313,7 @@ class CrfWork {
 }  // namespace
 
 Work<CrfResult> PrepareCrf(const CrfStepOptions& options, Context& context) {
-  return PrepareStep<CrfWork>(options, context);
+  return PrepareStep<CrfStep>(options, context);
 }
 
 void CheckTagsAreThere(const std::vector<ListedImage>& images, const fs::path& list,
