@@ -14,7 +14,7 @@ using ::testing::StartsWith;
 
 const Arguments kCommands = {"saliency", "train-cls", "cam",    "label",  "train-seg",
                              "predict",  "crf",       "refine", "choose", "eval",
-                             "weights",  "synth",     "run",    "demo"};
+                             "weights",  "synth",     "run",    "demo",   "objects"};
 
 class UsageTest : public ProgramTest {};
 

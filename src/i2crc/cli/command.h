@@ -45,6 +45,7 @@ std::vector<Command> AllCommands();
 
 Command SaliencyCommand();
 Command TrainClsCommand();
+Command ObjectsCommand();
 Command TrainTagsCommand();
 Command CamCommand();
 Command LabelCommand();

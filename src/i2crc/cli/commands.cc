@@ -5,9 +5,9 @@ namespace i2crc {
 
 std::vector<Command> AllCommands() {
   return {SaliencyCommand(), TrainTagsCommand(), TrainClsCommand(), CamCommand(),
-          LabelCommand(),    TrainSegCommand(),  PredictCommand(),  CrfCommand(),
-          RefineCommand(),   ChooseCommand(),    EvalCommand(),     WeightsCommand(),
-          SynthCommand(),    RunCommand(),       DemoCommand()};
+          ObjectsCommand(),  LabelCommand(),     TrainSegCommand(), PredictCommand(),
+          CrfCommand(),      RefineCommand(),    ChooseCommand(),   EvalCommand(),
+          WeightsCommand(),  SynthCommand(),     RunCommand(),      DemoCommand()};
 }
 
 }  // namespace i2crc

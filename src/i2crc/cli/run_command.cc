@@ -41,7 +41,8 @@ Command RunCommand() {
       {.name = "run",
        .summary = "all stages into one run directory",
        .details =
-           "Stages, each into OUT/STAGE: saliency, train-tags, train-cls, cam, label, the first "
+           "Stages, each into OUT/STAGE: saliency, train-tags, train-cls, cam, objects, label, the "
+           "first "
            "round's "
            "train-seg-1a, 1b and predict-train, choose-labels, train-seg-2, predict-tagged, masks, "
            "predict-val, eval; recipe "

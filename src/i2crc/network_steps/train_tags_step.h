@@ -17,6 +17,7 @@ namespace i2crc {
 struct TrainTagsOptions : TrainingOptions {
   std::string arch = "resnet50-stride32";
   int input_size = 320;
+  int try_input_size = 0;  // 0: none
 };
 void Describe(TrainTagsOptions& options, OptionSet& set);
 

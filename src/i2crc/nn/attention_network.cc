@@ -54,8 +54,12 @@ class ResNetAttention : public ModuleNetwork {
   }
 
  protected:
-  at::Tensor Run(const at::Tensor& images) override { return head_->forward(RunFeatures(images)); }
-  at::Tensor RunFeatures(const at::Tensor& images) override { return features_->forward(images); }
+  at::Tensor Run(const at::Tensor& images) override {
+    return head_->forward(features_->forward(images));
+  }
+  std::vector<at::Tensor> RunFeatures(const at::Tensor& images) override {
+    return features_->Layers(images);
+  }
 
  private:
   ResNet features_;
@@ -66,7 +70,9 @@ class ResNetAttention : public ModuleNetwork {
 
 std::unique_ptr<Network> MakeAttentionNetwork(const NetworkSpec& spec) {
   if (spec.arch == "vgg16") return std::make_unique<VggAttention>(spec);
-  const ResNetStrides strides{.layer4_stride = spec.arch.ends_with("-stride32") ? 2 : 1};
+  ResNetStrides strides{.layer4_stride = 1};
+  if (spec.arch.ends_with("-stride32")) strides.layer4_stride = 2;
+  if (spec.arch.ends_with("-stride16")) strides.layer4_dilation = 2;
   return std::make_unique<ResNetAttention>(spec, std::stoi(spec.arch.substr(6)), strides);
 }
 

@@ -79,9 +79,11 @@ std::vector<at::Tensor> ModuleNetwork::RunLevels(const at::Tensor& images) {
 
 at::Tensor ModuleNetwork::Forward(const at::Tensor& images) { return RunLevels(images).back(); }
 
-at::Tensor ModuleNetwork::Features(const at::Tensor& images) {
+std::vector<at::Tensor> ModuleNetwork::Features(const at::Tensor& images) {
   CheckSize(images);
-  return RunFeatures(Prepare(images)).to(at::kFloat);
+  std::vector<at::Tensor> layers = RunFeatures(Prepare(images));
+  for (at::Tensor& layer : layers) layer = layer.to(at::kFloat);
+  return layers;
 }
 
 std::vector<at::Tensor> ModuleNetwork::ForwardLevels(const at::Tensor& images) {

@@ -16,7 +16,7 @@ class ModuleNetwork : public Network {
  public:
   at::Tensor Forward(const at::Tensor& images) override;
   std::vector<at::Tensor> ForwardLevels(const at::Tensor& images) override;
-  at::Tensor Features(const at::Tensor& images) override;
+  std::vector<at::Tensor> Features(const at::Tensor& images) override;
   void Train() override;
   void Eval() override { root_->eval(); }
   void To(const at::Device& device) override { root_->to(device); }
@@ -35,7 +35,9 @@ class ModuleNetwork : public Network {
   // The output for images in the working precision and channels-last.
   virtual at::Tensor Run(const at::Tensor& images) = 0;
   // What Features answers, in the working precision.
-  virtual at::Tensor RunFeatures(const at::Tensor& images) { return Network::Features(images); }
+  virtual std::vector<at::Tensor> RunFeatures(const at::Tensor& images) {
+    return Network::Features(images);
+  }
   // Height and width of the smallest images that Run can take.
   virtual int64_t SmallestSide() const { return 1; }
 

@@ -40,6 +40,9 @@ const std::vector<std::string>& AttentionArchs() {
                                                  "resnet18",
                                                  "resnet50",
                                                  "resnet101",
+                                                 "resnet18-stride16",
+                                                 "resnet50-stride16",
+                                                 "resnet101-stride16",
                                                  "resnet18-stride32",
                                                  "resnet50-stride32",
                                                  "resnet101-stride32"};
@@ -53,7 +56,7 @@ const std::vector<std::string>& SegmentationArchs() {
   return archs;
 }
 
-at::Tensor Network::Features(const at::Tensor&) {
+std::vector<at::Tensor> Network::Features(const at::Tensor&) {
   Fail("{} has no features to be asked for", spec_.arch);
 }
 

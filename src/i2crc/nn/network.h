@@ -15,8 +15,10 @@ namespace i2crc {
 
 // What decides the shape of a network.
 struct NetworkSpec {
-  // Attention: vgg16, resnet18, resnet50, resnet101 (stride 16), resnet18-stride32 and so on
-  // (torchvision's strides: coarser maps, and features just as ImageNet made them). Segmentation:
+  // Attention: vgg16, resnet18, resnet50, resnet101 (stride 16, the paper's), resnet18-stride32 and
+  // so on (torchvision's strides: coarser maps, and features just as ImageNet made them),
+  // resnet18-stride16 and so on (layer4 dilated: nearly the same features, at twice as many places
+  // a side). Segmentation:
   // deeplab-resnet18, -resnet50, -resnet101 (v2, the paper's), deeplabplus-resnet18, -resnet50,
   // -resnet101, largefov-vgg16.
   std::string arch;
@@ -27,7 +29,8 @@ struct NetworkSpec {
 };
 
 bool IsAttentionArch(const std::string& arch);
-// Without "-stride32": the stride of an attention network changes neither names nor shapes.
+// Without "-stride16" or "-stride32": the stride of an attention network changes neither names nor
+// shapes.
 std::string WithoutStride(const std::string& arch);
 bool IsSegmentationArch(const std::string& arch);
 const std::vector<std::string>& AttentionArchs();
@@ -58,9 +61,9 @@ class Network {
   // logits at scales 1, 0.5, 0.75 and their maximum.
   virtual std::vector<at::Tensor> ForwardLevels(const at::Tensor& images) = 0;
 
-  // The backbone's last feature map of images as Forward takes them, f32 [N, channels, h, w].
-  // Throws Error where the network is no ResNet for attention.
-  virtual at::Tensor Features(const at::Tensor& images);
+  // The backbone's feature maps of images as Forward takes them: of layer1 to layer4, f32 [N,
+  // channels, h, w] each. Throws Error where the network is no ResNet for attention.
+  virtual std::vector<at::Tensor> Features(const at::Tensor& images);
 
   virtual void Train() = 0;
   virtual void Eval() = 0;

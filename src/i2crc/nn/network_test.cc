@@ -124,8 +124,11 @@ TEST(Networks, StridesAreWhatTheMethodSays) {
     if (arch == "vgg16") {
       EXPECT_THROW(network->Features(images), Error);
     } else {
-      EXPECT_EQ(network->Features(images).sizes().slice(2), (at::IntArrayRef{height, width}))
-          << arch;
+      const std::vector<at::Tensor> layers = network->Features(images);
+      ASSERT_EQ(layers.size(), 4U);
+      EXPECT_EQ(layers[0].sizes().slice(2), (at::IntArrayRef{16, 20})) << arch;
+      EXPECT_EQ(layers[2].sizes().slice(2), (at::IntArrayRef{4, 5})) << arch;
+      EXPECT_EQ(layers[3].sizes().slice(2), (at::IntArrayRef{height, width})) << arch;
     }
   }
   for (const std::string& arch : SegmentationArchs()) {

@@ -47,6 +47,9 @@ void AddTags(const RecipeFacts& facts, Builder& b) {
   if (!CanTellTags(facts)) return;
   b.Section("train-tags");
   b.Set("arch", facts.backbone + "-stride32", "what the weights are of, just as they were trained");
+  if (!facts.has_saliency)
+    b.Set("try-input-size", 640,
+          "small things want a closer look; without saliency all depends on it");
   b.Section("predict");
   b.Set("tags", "guessed",
         "a few hundred photographs teach a segmentation network outlines better than names");
@@ -172,7 +175,8 @@ Recipe PracticalRecipe(const RecipeFacts& facts) {
   AddAttention(facts, b);
   AddLabels(facts, b);
   AddSegmentation(facts, b);
-  for (const char* section : {"train-tags", "train-cls", "cam", "train-seg", "predict"}) {
+  for (const char* section :
+       {"train-tags", "train-cls", "cam", "objects", "train-seg", "predict"}) {
     b.Section(section);
     b.Set("precision", facts.has_fast_bf16 ? "bf16" : "fp32",
           facts.has_fast_bf16 ? "this machine multiplies in bf16, in half the time"

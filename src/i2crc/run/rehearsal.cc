@@ -195,6 +195,8 @@ int64_t UnitsOf(StageId stage, const RunConfiguration& c) {
       return c.train_seg_1b.iterations;
     case StageId::kTrainSeg2:
       return c.train_seg_2.iterations;
+    case StageId::kObjects:
+      return 2 * images;  // learned from, at most, and looked at again
     default:
       return images;
   }

@@ -153,8 +153,9 @@ void FillWeights(RunConfiguration& c) {
 // The stages' inputs and folders as the paper's recipe has them; most are the practical's too.
 void JoinFolders(RunConfiguration& c) {
   const RunOptions& run = c.run;
-  const fs::path saliency =
-      c.saliency.model.empty() ? run.saliency : FolderOf(run.out, StageId::kSaliency);
+  const fs::path saliency = !c.saliency.model.empty() ? FolderOf(run.out, StageId::kSaliency)
+                            : c.grows_objects()       ? FolderOf(run.out, StageId::kObjects)
+                                                      : run.saliency;
   c.saliency.images = c.train_cls.images = c.cam.images = run.images;
   c.saliency.list = c.train_cls.list = c.cam.list = c.label.list = c.refine.list = run.train;
   c.saliency.out = FolderOf(run.out, StageId::kSaliency);
@@ -242,6 +243,14 @@ void JoinRounds(RunConfiguration& c) {
   const auto checkpoint = c.train_tags.out / "checkpoint.safetensors";
   c.train_cls.start = CanStart(c) ? checkpoint : fs::path();
   if (c.predict_val.tags == "guessed") c.predict_val.attention = checkpoint;
+  if (c.grows_objects()) {
+    c.cam.checkpoint = c.objects.checkpoint = checkpoint;
+    c.objects.cams = c.cam.out;
+    c.objects.images = c.run.images;
+    c.objects.list = c.run.train;
+    c.objects.classes = c.run.classes;
+    c.objects.out = FolderOf(out, StageId::kObjects);
+  }
 }
 
 }  // namespace
@@ -306,6 +315,7 @@ RunConfiguration Read(const TomlFile& file, const RunOptions& run, std::optional
   Fill(c.train_tags, file, {"train-tags"}, c, {"weights"});
   Fill(c.train_cls, file, {"train-cls"}, c, {"weights"});
   Fill(c.cam, file, {"cam"}, c);
+  Fill(c.objects, file, {"objects"}, c);
   Fill(c.label, file, {"label"}, c);
   Fill(c.train_seg_1, file, {"train-seg", "train-seg-1"}, c, {"weights"});
   Fill(c.train_seg_1b, file, {"train-seg", "train-seg-1"}, c, {"weights"});
@@ -372,6 +382,7 @@ std::string ToToml(const RunConfiguration& configuration) {
   if (c.trains_tags()) add("train-tags", c.train_tags, {"weights"});
   add("train-cls", c.train_cls, {"weights"});
   add("cam", c.cam);
+  if (c.grows_objects()) add("objects", c.objects);
   add("label", c.label);
   add("train-seg-1", c.train_seg_1, {"weights"}, half);
   add("train-seg-2", c.train_seg_2, {"weights"});

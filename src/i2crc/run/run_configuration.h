@@ -6,6 +6,7 @@
 
 #include "i2crc/inputs/common_options.h"
 #include "i2crc/network_steps/cam_step.h"
+#include "i2crc/network_steps/objects_step.h"
 #include "i2crc/network_steps/predict_step.h"
 #include "i2crc/network_steps/train_cls_step.h"
 #include "i2crc/network_steps/train_seg_step.h"
@@ -55,6 +56,7 @@ struct RunConfiguration {
   TrainTagsOptions train_tags;  // recipe practical, with a ResNet's weights
   TrainClsOptions train_cls;
   CamOptions cam;
+  ObjectsOptions objects;  // recipe practical without saliency
   LabelOptions label;
   // train_seg_1b is of recipe practical, whose first round has two networks: train_seg_1 learns
   // from the first half of the photographs, train_seg_1b from the second.
@@ -69,8 +71,13 @@ struct RunConfiguration {
   bool is_practical() const { return recipe.name == "practical"; }
   // Whether a network tells the tags of photographs that have none given.
   bool guesses_tags() const { return is_practical() && predict_val.tags == "guessed"; }
+  // Whether object maps grown from the tags stand for saliency maps. The attention that they grow
+  // from is that of train-tags then: relation losses want saliency.
+  bool grows_objects() const {
+    return is_practical() && IsNone(run.saliency) && saliency.model.empty() && CanTellTags(facts);
+  }
   // Whether there is such a network: for that, or for the attention network to start from.
-  bool trains_tags() const { return guesses_tags() || !train_cls.start.empty(); }
+  bool trains_tags() const { return guesses_tags() || grows_objects() || !train_cls.start.empty(); }
 };
 
 // Derives the recipe, reads the sections of the stages over it and joins the stages' folders. What

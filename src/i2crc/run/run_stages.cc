@@ -140,6 +140,22 @@ Stage CamStage(const std::string& name, const CamOptions& options, const std::st
           std::move(score)};
 }
 
+Stage ObjectsStage(const ObjectsOptions& options) {
+  return {NameOf(StageId::kObjects),
+          options.out,
+          SettingsOf(options),
+          [options] {
+            const auto images = ReadImageList(options.list, ClassNames::ReadOrVoc(options.classes));
+            return std::vector<StageInput>{
+                File("list", options.list),
+                File("checkpoint", options.checkpoint, NameOf(StageId::kTrainTags)),
+                AttentionMaps(options.cams, images, NameOf(StageId::kCam)),
+                Photographs(options.images, images)};
+          },
+          [options](Context& context) { PrepareObjects(options, context).Run(context); },
+          {}};
+}
+
 Stage LabelStage(const LabelOptions& options, const std::string& saliency_by, StageScorer score) {
   return {NameOf(StageId::kLabel),
           options.out,

@@ -7,6 +7,7 @@
 
 #include "i2crc/data/image_list.h"
 #include "i2crc/network_steps/cam_step.h"
+#include "i2crc/network_steps/objects_step.h"
 #include "i2crc/network_steps/predict_step.h"
 #include "i2crc/network_steps/train_cls_step.h"
 #include "i2crc/network_steps/train_seg_step.h"
@@ -32,6 +33,7 @@ Stage TrainClsStage(const std::string& name, const TrainClsOptions& options,
                     const std::string& saliency_by);
 Stage CamStage(const std::string& name, const CamOptions& options, const std::string& network_by,
                StageScorer score);
+Stage ObjectsStage(const ObjectsOptions& options);
 Stage LabelStage(const LabelOptions& options, const std::string& saliency_by, StageScorer score);
 Stage TrainSegStage(const std::string& name, const TrainSegOptions& options,
                     const std::string& labels_by);

@@ -39,16 +39,21 @@ StageScorer ScoreOf(const RunConfiguration& c, const fs::path& predictions, cons
 }
 
 std::vector<Stage> AllStages(const RunConfiguration& c) {
-  const std::string saliency_by = c.saliency.model.empty() ? "" : NameOf(StageId::kSaliency);
+  const std::string saliency_by = !c.saliency.model.empty() ? NameOf(StageId::kSaliency)
+                                  : c.grows_objects()       ? NameOf(StageId::kObjects)
+                                                            : "";
   const auto score = [&](const fs::path& predictions) {
     return ScoreOf(c, predictions, {}, c.run.train);
   };
   std::vector<Stage> stages;
-  if (!saliency_by.empty()) stages.push_back(SaliencyStage(c.saliency));
+  if (!c.saliency.model.empty()) stages.push_back(SaliencyStage(c.saliency));
   if (c.trains_tags()) stages.push_back(TrainTagsStage(c.train_tags));
-  stages.push_back(TrainClsStage(NameOf(StageId::kTrainCls), c.train_cls, saliency_by));
-  stages.push_back(CamStage(NameOf(StageId::kCam), c.cam, NameOf(StageId::kTrainCls),
+  if (!c.grows_objects())
+    stages.push_back(TrainClsStage(NameOf(StageId::kTrainCls), c.train_cls, saliency_by));
+  stages.push_back(CamStage(NameOf(StageId::kCam), c.cam,
+                            NameOf(c.grows_objects() ? StageId::kTrainTags : StageId::kTrainCls),
                             ScoreOf(c, {}, c.cam.out, c.run.train)));
+  if (c.grows_objects()) stages.push_back(ObjectsStage(c.objects));
   stages.push_back(LabelStage(c.label, saliency_by, score(c.label.out)));
   if (c.is_practical()) {
     stages.push_back(
@@ -217,8 +222,9 @@ nlohmann::ordered_json DescribeRun(const RunConfiguration& c) {
   add("run", c.run);
   if (!c.saliency.model.empty()) add("saliency", c.saliency);
   if (c.trains_tags()) add("train-tags", c.train_tags);
-  add("train-cls", c.train_cls);
+  if (!c.grows_objects()) add("train-cls", c.train_cls);
   add("cam", c.cam);
+  if (c.grows_objects()) add("objects", c.objects);
   add("label", c.label);
   add("train-seg-1", c.train_seg_1);
   if (c.is_practical()) add("train-seg-1b", c.train_seg_1b);

@@ -10,13 +10,15 @@
 namespace i2crc {
 
 // The stages of a run in their order. Of recipe paper alone are kTrainSeg1 and kRefine; of
-// practical kTrainSeg1a and 1b (the first round's networks, each of half of the photographs),
-// kChooseLabels, kPredictTagged and kMasks.
+// practical kObjects (where there is no saliency, then without kTrainCls), kTrainSeg1a and 1b (the
+// first round's networks, each of half of the photographs), kChooseLabels, kPredictTagged and
+// kMasks.
 enum class StageId {
   kSaliency,
   kTrainTags,
   kTrainCls,
   kCam,
+  kObjects,
   kLabel,
   kTrainSeg1,
   kTrainSeg1a,
@@ -39,11 +41,12 @@ struct StageFacts {
   bool is_result = false;  // what the run is for: kept by --clean
 };
 
-inline constexpr std::array<StageFacts, 16> kStages = {{
+inline constexpr std::array<StageFacts, 17> kStages = {{
     {StageId::kSaliency, "saliency", false},
     {StageId::kTrainTags, "train-tags", false, false, true},
     {StageId::kTrainCls, "train-cls", true},
     {StageId::kCam, "cam", false},
+    {StageId::kObjects, "objects", false},
     {StageId::kLabel, "label", false},
     {StageId::kTrainSeg1, "train-seg-1", true},
     {StageId::kTrainSeg1a, "train-seg-1a", true},

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "i2crc/network_steps/objects_step.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "i2crc/core/atomic_file.h"
+#include "i2crc/data/augment.h"
+#include "i2crc/data/image_list.h"
+#include "i2crc/image/image_file.h"
+#include "i2crc/image/resize.h"
+#include "i2crc/inputs/image_set.h"
+#include "i2crc/inputs/item_loop.h"
+#include "i2crc/inputs/mask_set.h"
+#include "i2crc/network_steps/network_setup.h"
+#include "i2crc/nn/checkpoint.h"
+#include "i2crc/nn/state_dict.h"
+#include "i2crc/nn/views.h"
+#include "i2crc/train/object_layer.h"
+#include "i2crc/train/sample_order.h"
+
+namespace i2crc {
+namespace {
+
+constexpr int kFolds = 5;
+// Learned from so many photographs and pixels at most, evenly over the list and each photograph:
+// 160,000 features of a ResNet-50 are a gigabyte in half precision.
+constexpr size_t kMostPhotographs = 2000;
+constexpr int64_t kMostPixels = 160'000;
+
+// `count` of 0 … of − 1, evenly.
+std::vector<int64_t> Evenly(int64_t count, int64_t of) {
+  std::vector<int64_t> places(static_cast<size_t>(std::min(count, of)));
+  for (size_t i = 0; i < places.size(); ++i)
+    places[i] = (2 * static_cast<int64_t>(i) + 1) * of / (2 * static_cast<int64_t>(places.size()));
+  return places;
+}
+
+// The last two layers' features of an image as AsBatch has it, [h · w, D], pixel by pixel, and h
+// and w.
+struct FeatureMap {
+  at::Tensor pixels;
+  int height = 0, width = 0;
+};
+FeatureMap FeaturesOf(Network& network, const at::Tensor& image) {
+  const std::vector<at::Tensor> layers = network.Features(image);
+  const at::Tensor joined = at::cat({layers[2], layers[3]}, 1)[0];
+  return {joined.flatten(1).t().to(at::kCPU).contiguous(), static_cast<int>(joined.size(1)),
+          static_cast<int>(joined.size(2))};
+}
+
+struct Sample {
+  ImageF32 input;
+  std::vector<TagAttention> attention;
+};
+
+// The highest attention of each pixel of a feature map, 0 … 1, and whose it is.
+struct HighestAttention {
+  at::Tensor value, tag;
+};
+HighestAttention HighestOf(const std::vector<TagAttention>& maps, const std::vector<int>& tags,
+                           int height, int width) {
+  const int64_t pixels = int64_t{height} * width;
+  HighestAttention highest{torch::zeros({pixels}), torch::zeros({pixels}, torch::kLong)};
+  if (!tags.empty()) highest.tag.fill_(tags.front());
+  float* value = highest.value.data_ptr<float>();
+  int64_t* tag = highest.tag.data_ptr<int64_t>();
+  for (const TagAttention& attention : maps) {
+    const ImageU8 small = ResizePillowBilinear(attention.map, height, width);
+    for (int64_t p = 0; p < pixels; ++p) {
+      const float here = static_cast<float>(small.data()[p]) / 255;
+      if (here <= value[p]) continue;
+      value[p] = here;
+      tag[p] = attention.tag;
+    }
+  }
+  return highest;
+}
+
+ImageU8 ObjectMap(const ObjectLayer& layer, const FeatureMap& features, int height, int width) {
+  const at::Tensor small = (at::mv(features.pixels, layer.weight) + layer.bias)
+                               .view({1, 1, features.height, features.width});
+  const at::Tensor score =
+      at::upsample_bilinear2d(small, {height, width}, /*align_corners=*/false).contiguous();
+  ImageU8 map(height, width, 1);
+  const float* from = score.data_ptr<float>();
+  for (size_t p = 0; p < map.pixels(); ++p)
+    map.data()[p] = static_cast<uint8_t>(std::lround(255 * layer.Degree(from[p])));
+  return map;
+}
+
+}  // namespace
+
+void Describe(ObjectsOptions& o, OptionSet& set) {
+  set.Add("checkpoint", &o.checkpoint,
+          "A ResNet for attention whose features tell objects from background: train-tags'")
+      .Required()
+      .Value("FILE")
+      .Group("Data");
+  set.Add("cams", &o.cams, "Folder of attention maps ID_k.png, to begin with")
+      .Required()
+      .Value("DIR")
+      .Group("Data");
+  set.Add("images", &o.images, "Folder of photographs").Required().Value("DIR").Group("Data");
+  set.Add("list", &o.list, "Lines of an ID and its tags").Required().Value("FILE").Group("Data");
+  set.Add("out", &o.out, "Folder for ID.png").Required().Value("DIR").Group("Data");
+  set.Add("classes", &o.classes, "Class names for a checkpoint that has none")
+      .Value("FILE")
+      .Group("Data");
+  set.Add("input-size", &o.input_size,
+          "Side of the square that images are resized to; 0: one and a half times the checkpoint's")
+      .Range(0, 4096)
+      .Group("Input");
+  set.Add("share", &o.share,
+          "Of the tagged photographs' pixels, how many are an object's; 0: as many as can be told "
+          "best whose they are")
+      .Range(0, 0.95)
+      .Group("Input");
+  Describe(o.items, set);
+  Describe(o.compute, set);
+}
+
+namespace {
+
+class ObjectsStep {
+ public:
+  ObjectsStep(const ObjectsOptions& options, Context& context)
+      : options_(Checked(options, context)), loaded_(Load()), images_(Images(context)) {}
+
+  ObjectsResult Run(Context& context) {
+    const torch::NoGradGuard no_grad;
+    ObjectsResult result;
+    const ObjectLayer layer = Learn(result, context);
+    WriteMaps(layer, result, context);
+    return result;
+  }
+
+ private:
+  static ObjectsOptions Checked(const ObjectsOptions& options, Context& context) {
+    AllowImages(options.items);
+    CheckFolder(options.images, "--images");
+    CheckFolder(options.cams, "--cams");
+    CheckOutFolder(options.out, {{"--images", &options.images}, {"--cams", &options.cams}});
+    PrepareCompute(options.compute, options.items.threads, context);
+    return options;
+  }
+  // At stride 16 whatever the checkpoint's is: names and shapes are the same, the maps finer. With
+  // a dilation, else the features of layer4 are others than those that ImageNet made.
+  LoadedNetwork Load() const {
+    LoadedNetwork loaded = LoadCheckpoint(options_.checkpoint, NetworkKind::kAttention,
+                                          options_.classes.empty()
+                                              ? std::nullopt
+                                              : std::optional(ClassNames::Read(options_.classes)));
+    NetworkSpec& spec = loaded.info.spec;
+    if (!spec.arch.starts_with("resnet"))
+      Fail("{}: a {}; objects are told by the features of a ResNet", options_.checkpoint.string(),
+           spec.arch);
+    const TensorMap state = SaveState(*loaded.network);
+    spec.arch = WithoutStride(spec.arch) + "-stride16";
+    loaded.network = MakeNetwork(spec, /*seed=*/1);
+    LoadState(*loaded.network, state, options_.checkpoint.string());
+    loaded.network->Eval();
+    SetPrecisionAndDevice(*loaded.network, options_.compute);
+    return loaded;
+  }
+  std::vector<CheckedImage> Images(Context& context) const {
+    auto images = CheckImages(ReadImageList(options_.list, loaded_.info.classes),
+                              {.images = options_.images,
+                               .decode_photographs = options_.items.policy() == OnError::kSkip},
+                              options_.items.policy(), context);
+    bool has_map = false, has_tag = false;
+    for (const CheckedImage& image : images) {
+      has_tag = has_tag || !image.tags.empty();
+      has_map = has_map || !TagsWithMap(image).empty();
+    }
+    if (!has_tag) Fail("{}: no image has a tag", options_.list.string());
+    if (!has_map)
+      Fail("{}: no map of any tag of the list is there; are they called ID_k.png?",
+           options_.cams.string());
+    return images;
+  }
+  std::vector<int> TagsWithMap(const CheckedImage& image) const {
+    return CheckAttention(options_.cams, {image.id, image.tags},
+                          {image.photograph, "photograph", image.height, image.width});
+  }
+
+  int input_size() const {
+    return options_.input_size > 0 ? options_.input_size : loaded_.info.input_size * 3 / 2;
+  }
+  ImageF32 Input(const CheckedImage& image) const {
+    return AttentionInput(ReadPhotograph(image.photograph), input_size(),
+                          loaded_.info.normalisation);
+  }
+  FeatureMap FeaturesOn(const CheckedImage& image, const ImageF32& input) {
+    FeatureMap map;
+    OnPhotograph(image, [&] {
+      map = FeaturesOf(*loaded_.network, AsBatch(input).to(options_.compute.device));
+      return map.pixels;
+    });
+    return map;
+  }
+
+  FeaturePixels Collect(Context& context) {
+    const std::vector<int64_t> chosen =
+        Evenly(static_cast<int64_t>(kMostPhotographs), static_cast<int64_t>(images_.size()));
+    const int64_t pixels_each =
+        std::max<int64_t>(1, kMostPixels / static_cast<int64_t>(chosen.size()));
+    const auto image = [&](int64_t i) -> const CheckedImage& {
+      return images_[static_cast<size_t>(chosen[static_cast<size_t>(i)])];
+    };
+    FeaturePixels pixels;
+    pixels.begin.push_back(0);
+    std::vector<at::Tensor> features, attention, tag;
+    std::vector<std::vector<int>> tags;
+    const ItemWork<Sample> work{
+        .name = [&](int64_t i) { return image(i).photograph.string(); },
+        .make =
+            [&](int64_t i) {
+              return Sample{Input(image(i)),
+                            ReadAttention(options_.cams, image(i).id, TagsWithMap(image(i)),
+                                          image(i).height, image(i).width)};
+            },
+        .write = {},
+        .take =
+            [&](int64_t i, const Sample& sample) {
+              const FeatureMap map = FeaturesOn(image(i), sample.input);
+              const HighestAttention highest =
+                  HighestOf(sample.attention, image(i).tags, map.height, map.width);
+              const at::Tensor taken = torch::tensor(Evenly(pixels_each, map.pixels.size(0)));
+              features.push_back(map.pixels.index_select(0, taken).to(at::kHalf));
+              attention.push_back(highest.value.index_select(0, taken));
+              tag.push_back(highest.tag.index_select(0, taken));
+              pixels.begin.push_back(pixels.begin.back() + taken.size(0));
+              pixels.tagged.push_back(!image(i).tags.empty());
+              tags.push_back(image(i).tags);
+            }};
+    ForEachItem("objects: features", static_cast<int64_t>(chosen.size()),
+                options_.compute.loader_threads, OnError::kStop, work, context);
+    pixels.features = at::cat(features);
+    pixels.attention = at::cat(attention);
+    pixels.tag = at::cat(tag);
+    pixels.fold = DealOutByTags(tags, kFolds);
+    return pixels;
+  }
+
+  ObjectLayer Learn(ObjectsResult& result, Context& context) {
+    const ObjectLearner learner(Collect(context));
+    nlohmann::ordered_json report;
+    result.share = options_.share;
+    if (options_.share == 0) {
+      const ShareChoice choice = ChooseObjectShare(learner, [&] { context.CheckInterrupted(); });
+      result.share = choice.share;
+      report["explained"] = nlohmann::ordered_json::array();
+      bool can_be_named = false;
+      for (const JudgedShare& judged : choice.judged) {
+        can_be_named = can_be_named || judged.even.name > 0;
+        nlohmann::ordered_json row = {
+            {"share", judged.share},
+            {"even", {{"object", judged.even.object}, {"name", judged.even.name}}}};
+        if (judged.free)
+          row["free"] = {{"object", judged.free->object}, {"name", judged.free->name}};
+        report["explained"].push_back(row);
+      }
+      if (!can_be_named)
+        context.log().warn(
+            "objects: nothing tells whose an object is on photographs that were not learned from; "
+            "these maps may show anything");
+    }
+    report["share"] = result.share;
+    WriteFileAtomically(options_.out / "report.json", report.dump(1) + "\n");
+    return learner.Fit(result.share);
+  }
+
+  void WriteMaps(const ObjectLayer& layer, ObjectsResult& result, Context& context) {
+    const ItemWork<ImageF32> work{
+        .name = [&](int64_t i) { return Image(i).photograph.string(); },
+        .make = [&](int64_t i) { return Image(i).tags.empty() ? ImageF32() : Input(Image(i)); },
+        .write = {},
+        .take =
+            [&](int64_t i, const ImageF32& input) {
+              const CheckedImage& image = Image(i);
+              const ImageU8 map = image.tags.empty() ? ImageU8(image.height, image.width, 1, 0)
+                                                     : ObjectMap(layer, FeaturesOn(image, input),
+                                                                 image.height, image.width);
+              WriteGreyPng(OutputPath(options_.out, image.id, ".png"), map);
+              ++result.images;
+            }};
+    ForEachItem("objects", static_cast<int64_t>(images_.size()), options_.compute.loader_threads,
+                OnError::kStop, work, context);
+  }
+  const CheckedImage& Image(int64_t i) const { return images_[static_cast<size_t>(i)]; }
+
+  ObjectsOptions options_;
+  LoadedNetwork loaded_;
+  std::vector<CheckedImage> images_;
+};
+
+}  // namespace
+
+Work<ObjectsResult> PrepareObjects(const ObjectsOptions& options, Context& context) {
+  return PrepareStep<ObjectsStep>(options, context);
+}
+
+}  // namespace i2crc

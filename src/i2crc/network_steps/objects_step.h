@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+
+#include "i2crc/core/context.h"
+#include "i2crc/core/work.h"
+#include "i2crc/inputs/common_options.h"
+#include "i2crc/options/option_set.h"
+
+namespace i2crc {
+
+// Object maps, as a saliency detector would make them, from the photographs and their tags alone
+// (train/object_layer.h).
+struct ObjectsOptions {
+  std::filesystem::path checkpoint, cams, images, list, out, classes;
+  int input_size = 0;  // 0: one and a half times the checkpoint's
+  double share = 0;    // of the tagged photographs' pixels that are objects'; 0: found out
+  ItemOptions items;
+  ComputeOptions compute;
+};
+void Describe(ObjectsOptions& options, OptionSet& set);
+
+struct ObjectsResult {
+  int64_t images = 0;
+  double share = 0;
+};
+
+// Writes OUT/ID.png for every image of the list, in the photograph's size: 0 background, 128 where
+// objects begin, 255 objects. Photographs without tags have none. Beside them OUT/report.json: the
+// share that was taken, and for those that were tried what the features explain of such objects.
+Work<ObjectsResult> PrepareObjects(const ObjectsOptions& options, Context& context);
+
+}  // namespace i2crc
