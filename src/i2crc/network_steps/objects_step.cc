@@ -206,14 +206,14 @@ class ObjectsStep {
   FeaturePixels Collect(Context& context) {
     const std::vector<int64_t> chosen =
         Evenly(static_cast<int64_t>(kMostPhotographs), static_cast<int64_t>(images_.size()));
-    const int64_t pixels_each =
-        std::max<int64_t>(1, kMostPixels / static_cast<int64_t>(chosen.size()));
+    const auto photographs = static_cast<int64_t>(chosen.size());
+    const int64_t pixels_each = std::max<int64_t>(1, kMostPixels / photographs);
     const auto image = [&](int64_t i) -> const CheckedImage& {
       return images_[static_cast<size_t>(chosen[static_cast<size_t>(i)])];
     };
     FeaturePixels pixels;
     pixels.begin.push_back(0);
-    std::vector<at::Tensor> features, attention, tag;
+    std::vector<at::Tensor> attention, tag;
     std::vector<std::vector<int>> tags;
     const ItemWork<Sample> work{
         .name = [&](int64_t i) { return image(i).photograph.string(); },
@@ -230,16 +230,20 @@ class ObjectsStep {
               const HighestAttention highest =
                   HighestOf(sample.attention, image(i).tags, map.height, map.width);
               const at::Tensor taken = torch::tensor(Evenly(pixels_each, map.pixels.size(0)));
-              features.push_back(map.pixels.index_select(0, taken).to(at::kHalf));
+              // Most of the memory, so it is not gathered first and joined then.
+              if (!pixels.features.defined())
+                pixels.features =
+                    torch::empty({taken.size(0) * photographs, map.pixels.size(1)}, torch::kHalf);
+              pixels.features.narrow(0, pixels.begin.back(), taken.size(0))
+                  .copy_(map.pixels.index_select(0, taken));
               attention.push_back(highest.value.index_select(0, taken));
               tag.push_back(highest.tag.index_select(0, taken));
               pixels.begin.push_back(pixels.begin.back() + taken.size(0));
               pixels.tagged.push_back(!image(i).tags.empty());
               tags.push_back(image(i).tags);
             }};
-    ForEachItem("objects: features", static_cast<int64_t>(chosen.size()),
-                options_.compute.loader_threads, OnError::kStop, work, context);
-    pixels.features = at::cat(features);
+    ForEachItem("objects: features", photographs, options_.compute.loader_threads, OnError::kStop,
+                work, context);
     pixels.attention = at::cat(attention);
     pixels.tag = at::cat(tag);
     pixels.fold = DealOutByTags(tags, kFolds);

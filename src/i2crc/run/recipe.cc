@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <string_view>
 
 #include "i2crc/core/error.h"
 #include "i2crc/core/image.h"
@@ -177,6 +178,7 @@ Recipe PracticalRecipe(const RecipeFacts& facts) {
   AddSegmentation(facts, b);
   for (const char* section :
        {"train-tags", "train-cls", "cam", "objects", "train-seg", "predict"}) {
+    if (facts.has_saliency && std::string_view(section) == "objects") continue;
     b.Section(section);
     b.Set("precision", facts.has_fast_bf16 ? "bf16" : "fp32",
           facts.has_fast_bf16 ? "this machine multiplies in bf16, in half the time"

@@ -89,6 +89,17 @@ TEST(PracticalRecipe, GuessesTagsWhereImageNetKnowsMore) {
   EXPECT_EQ(attention(scratch), "resnet18");
 }
 
+TEST(PracticalRecipe, LooksCloserWithoutSaliency) {
+  RecipeFacts facts = Facts(555);
+  const auto tried = [&] {
+    return With<TrainTagsOptions>(PracticalRecipe(facts), {"train-tags"}).try_input_size;
+  };
+  EXPECT_EQ(tried(), 0);
+  facts.has_saliency = false;
+  EXPECT_EQ(tried(), 640);
+  With<ObjectsOptions>(PracticalRecipe(facts), {"objects"});
+}
+
 TEST(PracticalRecipe, PassesOverFewStepsThatAreNotFinite) {
   const Recipe recipe = PracticalRecipe(Facts(555));
   EXPECT_EQ(With<TrainClsOptions>(recipe, {"train-cls"}).max_bad_steps, 3);

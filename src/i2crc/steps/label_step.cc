@@ -268,8 +268,8 @@ void WarnOfOtherObjects(const LabelOptions& options, const LabelResult& result, 
   if (without > 0.5 * with)
     context.log().warn(
         "{}: {:.0f} % of a photograph without tags stands out, of one with tags {:.0f} %: these "
-        "maps "
-        "show something else than the tags' objects; without them (saliency none) it may go better",
+        "maps show something else than the tags' objects; `objects`, and a run with saliency = "
+        "\"none\", makes some by the tags instead",
         options.saliency.string(), 100 * without, 100 * with);
 }
 
