@@ -40,8 +40,11 @@ void Suspicions::Some::Add(const std::string& name) {
   ++count;
 }
 
-void Suspicions::AddSaliency(const fs::path& folder, const std::string& id, const ImageU8& map) {
-  const bool is_blank = IsBlank(map), is_dark = !is_blank && IsDark(map);
+void Suspicions::AddSaliency(const fs::path& folder, const std::string& id, const ImageU8& map,
+                             bool wants_object) {
+  const bool has_one_value = IsBlank(map);
+  const bool is_blank = has_one_value && (wants_object || map.data()[0] != 0);
+  const bool is_dark = !has_one_value && IsDark(map);
   const std::lock_guard lock(mutex_);
   Maps& maps = saliency_[folder];
   ++maps.count;

@@ -29,8 +29,10 @@ class Suspicions {
  public:
   explicit Suspicions(ClassNames classes) : classes_(std::move(classes)) {}
 
-  // What stands in folder/ID.png.
-  void AddSaliency(const std::filesystem::path& folder, const std::string& id, const ImageU8& map);
+  // What stands in folder/ID.png. wants_object: the image has a tag, or may have; where it has none
+  // a black map is right.
+  void AddSaliency(const std::filesystem::path& folder, const std::string& id, const ImageU8& map,
+                   bool wants_object);
   // name: without its ending. May be blank: where a network sees nothing, its map is.
   void AddAttention(const std::filesystem::path& folder, const std::string& name,
                     const ImageU8& map);

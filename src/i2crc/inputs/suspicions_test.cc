@@ -37,8 +37,8 @@ class SuspicionsTest : public ::testing::Test {
 };
 
 TEST_F(SuspicionsTest, WhatIsAsItShouldBeIsNotMentioned) {
-  suspicions_.AddSaliency("s", "a", Pixels({0, 2}));
-  suspicions_.AddSaliency("s", "b", Pixels({254, 255}));
+  suspicions_.AddSaliency("s", "a", Pixels({0, 2}), true);
+  suspicions_.AddSaliency("s", "b", Pixels({254, 255}), true);
   suspicions_.AddAttention("c", "a_1", Pixels({0, 0}));
   suspicions_.AddAttention("c", "b_1", Pixels({0, 255}));
   suspicions_.AddMask("m", Pixels({0, 255}), {});
@@ -47,11 +47,13 @@ TEST_F(SuspicionsTest, WhatIsAsItShouldBeIsNotMentioned) {
 }
 
 TEST_F(SuspicionsTest, BlankAndDarkMapsAreCountedByFolder) {
-  suspicions_.AddSaliency("s", "c", Pixels({7, 7}));
-  suspicions_.AddSaliency("s", "b/1", Pixels({0, 0}));
-  suspicions_.AddSaliency("s", "a", Pixels({0, 1}));
-  suspicions_.AddSaliency("s", "d", Pixels({0, 9}));
-  suspicions_.AddSaliency("other", "a", Pixels({1, 1}));
+  suspicions_.AddSaliency("s", "c", Pixels({7, 7}), true);
+  suspicions_.AddSaliency("s", "b/1", Pixels({0, 0}), true);
+  suspicions_.AddSaliency("s", "a", Pixels({0, 1}), true);
+  suspicions_.AddSaliency("s", "d", Pixels({0, 9}), true);
+  suspicions_.AddSaliency("other", "a", Pixels({1, 1}), true);
+  // Nothing stands out where nothing should.
+  suspicions_.AddSaliency("black", "a", Pixels({0, 0}), false);
   suspicions_.AddAttention("c", "a_1", Pixels({1, 0}));
   EXPECT_EQ(WarningsOf(suspicions_),
             "warning other: 1 of 1 saliency maps have one value everywhere and tell nothing; the "
@@ -129,7 +131,8 @@ TEST(Suspicions, ThreadsDecideNothing) {
   for (const int threads : {1, 4}) {
     Suspicions suspicions{ClassNames({"cat"})};
     Team(threads).ForEach(200, [&](int64_t i) {
-      suspicions.AddSaliency("s", fmt::format("{:03}", 199 - i), Pixels({0, i % 3 == 0 ? 0 : 1}));
+      suspicions.AddSaliency("s", fmt::format("{:03}", 199 - i), Pixels({0, i % 3 == 0 ? 0 : 1}),
+                             true);
       suspicions.AddMask("m", Pixels({i % 5 == 0 ? 255 : 0}), {0});
     });
     if (threads == 1) lines = WarningsOf(suspicions);

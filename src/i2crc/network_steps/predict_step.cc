@@ -76,7 +76,8 @@ class Predictor {
     if (!image.map.empty()) {
       input.evidence.saliency =
           ReadCheckedGrey({image.map, "saliency map", image.height, image.width});
-      suspicions.AddSaliency(options_.saliency, image.id, input.evidence.saliency);
+      suspicions.AddSaliency(options_.saliency, image.id, input.evidence.saliency,
+                             /*wants_object=*/options_.tags != "listed" || !image.tags.empty());
     }
     if (!options_.cams.empty()) {
       input.evidence.attention =

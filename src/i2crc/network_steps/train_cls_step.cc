@@ -238,7 +238,7 @@ class TrainClsStep {
       request.maps = options_.saliency;
       // Reading them all takes seconds, a training on maps that tell nothing hours.
       request.see_map = [&](const CheckedImage& image, const ImageU8& map) {
-        suspicions_.AddSaliency(options_.saliency, image.id, map);
+        suspicions_.AddSaliency(options_.saliency, image.id, map, !image.tags.empty());
       };
     }
     auto images = CheckImages(ReadImageList(options_.list, classes_), request,

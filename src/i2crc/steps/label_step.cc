@@ -96,7 +96,8 @@ class LabelMaker {
     suspicions_.AddAttention(options_.cams, item.id, maps);
     const ImageU8 object_map =
         runner_ ? AttendedObject(item, maps) : ReadCheckedGrey(SaliencyOf(options_, item));
-    if (!runner_) suspicions_.AddSaliency(options_.saliency, item.id, object_map);
+    if (!runner_)
+      suspicions_.AddSaliency(options_.saliency, item.id, object_map, !item.all_tags.empty());
     const double salient = SalientShare(object_map);
     if (options_.rule == "paper")
       return {InitialLabel(object_map, maps, options_.rules.rules()), salient};
