@@ -172,6 +172,10 @@ TEST_F(ObjectsTest, StandForSaliencyInARun) {
     for (const char* stage : {"objects", "label", "masks"})
       EXPECT_TRUE(fs::exists(dir_ / "out" / stage / (id + ".png"))) << stage;
   EXPECT_FALSE(fs::exists(dir_ / "out/train-cls"));
+  // Neither of the sources that remain can judge the other.
+  const nlohmann::json choice = nlohmann::json::parse(ReadBytes(dir_ / "out/masks/choice.json"));
+  EXPECT_EQ(choice["kept"], "after");
+  EXPECT_THAT(choice["why"].get<std::string>(), HasSubstr("not judged"));
   const nlohmann::json run = nlohmann::json::parse(ReadBytes(dir_ / "out/run.json"));
   EXPECT_FALSE(run["recipe"]["facts"]["has_saliency"]);
   EXPECT_THAT(Run({"run", "--config", "c.toml", "--dry-run"}).out, Not(HasSubstr("would be done")));

@@ -212,7 +212,8 @@ void JoinRounds(RunConfiguration& c) {
   }
   const fs::path saliency = c.label.saliency;
   for (ChooseOptions* choose : {&c.choose_labels, &c.choose_masks}) {
-    choose->saliency = saliency;
+    // Maps that were grown from the attention are no witness beside it.
+    choose->saliency = c.grows_objects() ? fs::path(kNone) : saliency;
     choose->network_before = choose->network_after = c.predict_train.out;
     choose->cams = c.cam.out;
     choose->list = c.run.train;
