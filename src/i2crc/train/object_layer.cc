@@ -21,7 +21,7 @@ constexpr double kFewChanges = 5e-4;
 constexpr double kLeastDeviation = 1e-3;
 constexpr std::array kShares = {0.02, 0.03, 0.045, 0.065, 0.1,  0.15, 0.2,
                                 0.25, 0.3,  0.35,  0.4,   0.45, 0.5};
-constexpr double kNearTheBest = 0.95;
+constexpr double kNearTheBest = 0.9;
 // Rows that are worked on at once.
 constexpr int64_t kRows = 8192;
 
@@ -228,21 +228,28 @@ ObjectLearner::Explained ObjectLearner::Judge(double share, Spread spread) const
           .name = explained(errors.narrow(0, 0, classes), variances.narrow(0, 0, classes))};
 }
 
+namespace {
+
+double Told(const ObjectLearner::Explained& explained) {
+  return std::max(explained.object, 0.0) * explained.name;
+}
+
+}  // namespace
+
 ShareChoice ChooseObjectShare(const ObjectLearner& learner, const std::function<void()>& judged) {
   using Spread = ObjectLearner::Spread;
   ShareChoice choice;
-  double best_name = -std::numeric_limits<double>::infinity(), best = best_name;
+  double best_even = -std::numeric_limits<double>::infinity(), best = best_even;
   for (const double share : kShares) {
     choice.judged.push_back({share, learner.Judge(share, Spread::kEven), std::nullopt});
-    best_name = std::max(best_name, choice.judged.back().even.name);
+    best_even = std::max(best_even, Told(choice.judged.back().even));
     judged();
   }
   for (JudgedShare& share : choice.judged) {
-    if (share.even.name < best_name - (1 - kNearTheBest) * std::abs(best_name)) continue;
+    if (Told(share.even) < best_even - (1 - kNearTheBest) * std::abs(best_even)) continue;
     share.free = learner.Judge(share.share, Spread::kFree);
-    const double told = std::max(share.free->object, 0.0) * share.free->name;
-    if (told <= best) continue;
-    best = told;
+    if (Told(*share.free) <= best) continue;
+    best = Told(*share.free);
     choice.share = share.share;
   }
   return choice;

@@ -97,8 +97,8 @@ struct ShareChoice {
 
 // The share by which objects can be told best. Free growth can give all to the images of the
 // easiest tag, and names those few pixels well; even growth cannot, but forces the small and the
-// large to one size, so that its best is flat. So: of the shares whose even growth explains names
-// within a twentieth of the best, the one whose free growth explains most, objects times names.
+// large to one size, so that its best is flat. So, by what is explained of objects times what is of
+// names: of the shares within a tenth of the best even growth, the one with the best free growth.
 // judged: called after each of the shares.
 ShareChoice ChooseObjectShare(const ObjectLearner& learner, const std::function<void()>& judged);
 
