@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 
 #include "i2crc/image/image_file.h"
-#include "i2crc/weights/tensor_file.h"
 #include "support/scenes_world.h"
 
 namespace fs = std::filesystem;
@@ -140,17 +139,8 @@ TEST_F(ObjectsTest, LeavesOutWhatIsDamaged) {
   EXPECT_TRUE(fs::exists(dir_ / "out" / (TrainIds()[0] + ".png")));
 }
 
-// In place of ImageNet's weights, without which there is nothing that tells objects.
-void WriteBackbone(const fs::path& path) {
-  TensorMap weights;
-  const TensorMap trained = ReadTensorFile(ScenesWorld::Get().attention());
-  for (const auto& [name, tensor] : trained.items())
-    if (!name.starts_with("head.")) weights.Add(name, tensor);
-  WriteSafetensors(path, weights);
-}
-
 TEST_F(ObjectsTest, StandForSaliencyInARun) {
-  WriteBackbone(dir_ / "w.safetensors");
+  ScenesWorld::Get().WriteBackbone(dir_ / "w.safetensors");
   Write("c.toml",
         "[run]\nout = 'out'\nimages = 's/JPEGImages'\ntrain = 's/train.txt'\nsaliency = 'none'\n"
         "classes = 's/classes.txt'\nweights = 'w.safetensors'\n"

@@ -471,11 +471,7 @@ TEST_F(RecipesTest, ATrainingStartsFromAnotherCheckpoint) {
 }
 
 TEST_F(RecipesTest, WithWeightsTheAttentionNetworkStartsFromTheTags) {
-  TensorMap weights;  // in place of ImageNet's
-  const TensorMap trained = ReadTensorFile(ScenesWorld::Get().attention());
-  for (const auto& [name, tensor] : trained.items())
-    if (!name.starts_with("head.")) weights.Add(name, tensor);
-  WriteSafetensors(dir_ / "w.safetensors", weights);
+  ScenesWorld::Get().WriteBackbone(dir_ / "w.safetensors");
   std::string config = Config("saliency = 's/Saliency'\nweights = 'w.safetensors'\n") +
                        "[train-tags]\nwidth = 0.125\ninput-size = 64\n";
   const std::string arch = "arch = 'resnet18'\n";

@@ -5,6 +5,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "i2crc/weights/tensor_file.h"
+
 namespace fs = std::filesystem;
 
 namespace i2crc::testing {
@@ -66,6 +68,14 @@ ScenesWorld::ScenesWorld() {
                  "--iterations", "3", "--accumulate", "1", "--out", "seg"} +
            data + Small("deeplab-resnet18"),
        dir_.path());
+}
+
+void ScenesWorld::WriteBackbone(const std::filesystem::path& file) const {
+  TensorMap weights;
+  const TensorMap trained = ReadTensorFile(attention());
+  for (const auto& [name, tensor] : trained.items())
+    if (!name.starts_with("head.")) weights.Add(name, tensor);
+  WriteSafetensors(file, weights);
 }
 
 ProgramTest::ProgramTest() {

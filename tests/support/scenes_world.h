@@ -27,6 +27,8 @@ class ScenesWorld {
 
   std::filesystem::path scenes() const { return dir_ / "scenes"; }  // layout of synth
   std::filesystem::path attention() const { return dir_ / "cls/checkpoint.safetensors"; }
+  // The attention network's backbone alone, in place of ImageNet's weights.
+  void WriteBackbone(const std::filesystem::path& file) const;
   std::filesystem::path segmentation() const { return dir_ / "seg/checkpoint.safetensors"; }
 
  private:

@@ -41,17 +41,14 @@ Command RunCommand() {
       {.name = "run",
        .summary = "all stages into one run directory",
        .details =
-           "Stages, each into OUT/STAGE: saliency, train-tags, train-cls, cam, objects, label, the "
-           "first "
-           "round's "
-           "train-seg-1a, 1b and predict-train, choose-labels, train-seg-2, predict-tagged, masks, "
-           "predict-val, eval; recipe "
-           "paper has train-seg-1, predict-train, refine instead of the first round, and no "
-           "masks. The configuration holds [run] and a section for each command; "
-           "[train-seg] serves both "
-           "networks, [train-seg-1] and [train-seg-2] override it. Run again, finished "
-           "stages are skipped, those "
-           "whose options or inputs changed are done over, and an interrupted one goes on.",
+           "Stages, each into OUT/STAGE: saliency, train-tags, train-cls, cam, objects, "
+           "label, the first round's train-seg-1a, 1b and predict-train, choose-labels, "
+           "train-seg-2, predict-tagged, masks, predict-val, eval; recipe paper has "
+           "train-seg-1, predict-train, refine instead of the first round, and no masks. The "
+           "configuration holds [run] and a section for each command; [train-seg] serves both "
+           "networks, [train-seg-1] and [train-seg-2] override it. Run again, finished stages "
+           "are skipped, those whose options or inputs changed are done over, and an "
+           "interrupted one goes on.",
        .positionals = {}},
       [](const RunOptions& options, const ParsedCommandLine& line, Context& context) {
         if (line.config.empty()) Fail("run needs --config FILE");

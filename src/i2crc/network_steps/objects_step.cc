@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/data/augment.h"
@@ -150,10 +149,8 @@ class ObjectsStep {
   // At stride 16 whatever the checkpoint's is: names and shapes are the same, the maps finer. With
   // a dilation, else the features of layer4 are others than those that ImageNet made.
   LoadedNetwork Load() const {
-    LoadedNetwork loaded = LoadCheckpoint(options_.checkpoint, NetworkKind::kAttention,
-                                          options_.classes.empty()
-                                              ? std::nullopt
-                                              : std::optional(ClassNames::Read(options_.classes)));
+    LoadedNetwork loaded = LoadNetwork(options_.checkpoint, NetworkKind::kAttention,
+                                       options_.classes, options_.compute);
     NetworkSpec& spec = loaded.info.spec;
     if (!spec.arch.starts_with("resnet"))
       Fail("{}: a {}; objects are told by the features of a ResNet", options_.checkpoint.string(),
@@ -166,7 +163,7 @@ class ObjectsStep {
     SetPrecisionAndDevice(*loaded.network, options_.compute);
     return loaded;
   }
-  std::vector<CheckedImage> Images(Context& context) const {
+  std::vector<CheckedImage> Images(Context& context) {
     auto images = CheckImages(ReadImageList(options_.list, loaded_.info.classes),
                               {.images = options_.images,
                                .decode_photographs = options_.items.policy() == OnError::kSkip},
@@ -174,7 +171,10 @@ class ObjectsStep {
     bool has_map = false, has_tag = false;
     for (const CheckedImage& image : images) {
       has_tag = has_tag || !image.tags.empty();
-      has_map = has_map || !TagsWithMap(image).empty();
+      mapped_tags_.push_back(
+          CheckAttention(options_.cams, {image.id, image.tags},
+                         {image.photograph, "photograph", image.height, image.width}));
+      has_map = has_map || !mapped_tags_.back().empty();
     }
     if (!has_tag) Fail("{}: no image has a tag", options_.list.string());
     if (!has_map)
@@ -182,11 +182,6 @@ class ObjectsStep {
            options_.cams.string());
     return images;
   }
-  std::vector<int> TagsWithMap(const CheckedImage& image) const {
-    return CheckAttention(options_.cams, {image.id, image.tags},
-                          {image.photograph, "photograph", image.height, image.width});
-  }
-
   int input_size() const {
     return options_.input_size > 0 ? options_.input_size : loaded_.info.input_size * 3 / 2;
   }
@@ -208,9 +203,10 @@ class ObjectsStep {
         Evenly(static_cast<int64_t>(kMostPhotographs), static_cast<int64_t>(images_.size()));
     const auto photographs = static_cast<int64_t>(chosen.size());
     const int64_t pixels_each = std::max<int64_t>(1, kMostPixels / photographs);
-    const auto image = [&](int64_t i) -> const CheckedImage& {
-      return images_[static_cast<size_t>(chosen[static_cast<size_t>(i)])];
+    const auto place = [&](int64_t i) {
+      return static_cast<size_t>(chosen[static_cast<size_t>(i)]);
     };
+    const auto image = [&](int64_t i) -> const CheckedImage& { return images_[place(i)]; };
     FeaturePixels pixels;
     pixels.begin.push_back(0);
     std::vector<at::Tensor> attention, tag;
@@ -220,7 +216,7 @@ class ObjectsStep {
         .make =
             [&](int64_t i) {
               return Sample{Input(image(i)),
-                            ReadAttention(options_.cams, image(i).id, TagsWithMap(image(i)),
+                            ReadAttention(options_.cams, image(i).id, mapped_tags_[place(i)],
                                           image(i).height, image(i).width)};
             },
         .write = {},
@@ -230,7 +226,7 @@ class ObjectsStep {
               const HighestAttention highest =
                   HighestOf(sample.attention, image(i).tags, map.height, map.width);
               const at::Tensor taken = torch::tensor(Evenly(pixels_each, map.pixels.size(0)));
-              // Most of the memory, so it is not gathered first and joined then.
+              // The features are most of the memory: joined from a list they would take it twice.
               if (!pixels.features.defined())
                 pixels.features =
                     torch::empty({taken.size(0) * photographs, map.pixels.size(1)}, torch::kHalf);
@@ -299,6 +295,7 @@ class ObjectsStep {
 
   ObjectsOptions options_;
   LoadedNetwork loaded_;
+  std::vector<std::vector<int>> mapped_tags_;  // of each image, those that have a map
   std::vector<CheckedImage> images_;
 };
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <string_view>
 
 #include "i2crc/core/error.h"
 #include "i2crc/core/image.h"
@@ -176,9 +175,10 @@ Recipe PracticalRecipe(const RecipeFacts& facts) {
   AddAttention(facts, b);
   AddLabels(facts, b);
   AddSegmentation(facts, b);
-  for (const char* section :
-       {"train-tags", "train-cls", "cam", "objects", "train-seg", "predict"}) {
-    if (facts.has_saliency && std::string_view(section) == "objects") continue;
+  std::vector<const char*> with_network = {"train-tags", "train-cls", "cam", "train-seg",
+                                           "predict"};
+  if (!facts.has_saliency) with_network.push_back("objects");
+  for (const char* section : with_network) {
     b.Section(section);
     b.Set("precision", facts.has_fast_bf16 ? "bf16" : "fp32",
           facts.has_fast_bf16 ? "this machine multiplies in bf16, in half the time"

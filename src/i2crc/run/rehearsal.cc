@@ -196,7 +196,7 @@ int64_t UnitsOf(StageId stage, const RunConfiguration& c) {
     case StageId::kTrainSeg2:
       return c.train_seg_2.iterations;
     case StageId::kObjects:
-      return 2 * images;  // learned from, at most, and looked at again
+      return 2 * images;  // each once to learn from, at most, and once to make its map
     default:
       return images;
   }

@@ -153,16 +153,15 @@ void FillWeights(RunConfiguration& c) {
 // The stages' inputs and folders as the paper's recipe has them; most are the practical's too.
 void JoinFolders(RunConfiguration& c) {
   const RunOptions& run = c.run;
-  const fs::path saliency = !c.saliency.model.empty() ? FolderOf(run.out, StageId::kSaliency)
-                            : c.grows_objects()       ? FolderOf(run.out, StageId::kObjects)
-                                                      : run.saliency;
+  const std::optional<StageId> made = c.saliency_stage();
+  const fs::path saliency = made ? FolderOf(run.out, *made) : run.saliency;
   c.saliency.images = c.train_cls.images = c.cam.images = run.images;
   c.saliency.list = c.train_cls.list = c.cam.list = c.label.list = c.refine.list = run.train;
   c.saliency.out = FolderOf(run.out, StageId::kSaliency);
   c.train_cls.saliency = c.label.saliency = saliency;
   c.train_cls.classes = c.label.classes = c.refine.classes = c.eval.classes = run.classes;
   c.train_cls.out = FolderOf(run.out, StageId::kTrainCls);
-  c.cam.checkpoint = c.train_cls.out / "checkpoint.safetensors";
+  c.cam.checkpoint = FolderOf(run.out, c.attention_stage()) / "checkpoint.safetensors";
   c.cam.out = c.label.cams = FolderOf(run.out, StageId::kCam);
   c.label.out = FolderOf(run.out, StageId::kLabel);
   for (auto* seg : {&c.train_seg_1, &c.train_seg_1b, &c.train_seg_2}) {
@@ -212,7 +211,8 @@ void JoinRounds(RunConfiguration& c) {
   }
   const fs::path saliency = c.label.saliency;
   for (ChooseOptions* choose : {&c.choose_labels, &c.choose_masks}) {
-    // Maps that were grown from the attention are no witness beside it.
+    // The judge needs sources that do not know of one another, and these maps were grown from the
+    // attention.
     choose->saliency = c.grows_objects() ? fs::path(kNone) : saliency;
     choose->network_before = choose->network_after = c.predict_train.out;
     choose->cams = c.cam.out;
@@ -245,7 +245,7 @@ void JoinRounds(RunConfiguration& c) {
   c.train_cls.start = CanStart(c) ? checkpoint : fs::path();
   if (c.predict_val.tags == "guessed") c.predict_val.attention = checkpoint;
   if (c.grows_objects()) {
-    c.cam.checkpoint = c.objects.checkpoint = checkpoint;
+    c.objects.checkpoint = checkpoint;
     c.objects.cams = c.cam.out;
     c.objects.images = c.run.images;
     c.objects.list = c.run.train;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "i2crc/inputs/common_options.h"
@@ -14,6 +15,7 @@
 #include "i2crc/options/option_set.h"
 #include "i2crc/options/toml_file.h"
 #include "i2crc/run/recipe.h"
+#include "i2crc/run/stage_names.h"
 #include "i2crc/saliency/saliency_step.h"
 #include "i2crc/steps/choose_step.h"
 #include "i2crc/steps/crf_options.h"
@@ -71,6 +73,17 @@ struct RunConfiguration {
   bool is_practical() const { return recipe.name == "practical"; }
   // Whether a network tells the tags of photographs that have none given.
   bool guesses_tags() const { return is_practical() && predict_val.tags == "guessed"; }
+  // The stage that makes the saliency maps, or what stands for them; none where they are the user's
+  // own or there are none.
+  std::optional<StageId> saliency_stage() const {
+    if (!saliency.model.empty()) return StageId::kSaliency;
+    if (grows_objects()) return StageId::kObjects;
+    return std::nullopt;
+  }
+  // The stage whose network makes the attention maps.
+  StageId attention_stage() const {
+    return grows_objects() ? StageId::kTrainTags : StageId::kTrainCls;
+  }
   // Whether object maps grown from the tags stand for saliency maps. The attention that they grow
   // from is that of train-tags then: relation losses want saliency.
   bool grows_objects() const {

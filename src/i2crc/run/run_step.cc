@@ -39,9 +39,8 @@ StageScorer ScoreOf(const RunConfiguration& c, const fs::path& predictions, cons
 }
 
 std::vector<Stage> AllStages(const RunConfiguration& c) {
-  const std::string saliency_by = !c.saliency.model.empty() ? NameOf(StageId::kSaliency)
-                                  : c.grows_objects()       ? NameOf(StageId::kObjects)
-                                                            : "";
+  const std::optional<StageId> saliency_stage = c.saliency_stage();
+  const std::string saliency_by = saliency_stage ? NameOf(*saliency_stage) : "";
   const auto score = [&](const fs::path& predictions) {
     return ScoreOf(c, predictions, {}, c.run.train);
   };
@@ -50,8 +49,7 @@ std::vector<Stage> AllStages(const RunConfiguration& c) {
   if (c.trains_tags()) stages.push_back(TrainTagsStage(c.train_tags));
   if (!c.grows_objects())
     stages.push_back(TrainClsStage(NameOf(StageId::kTrainCls), c.train_cls, saliency_by));
-  stages.push_back(CamStage(NameOf(StageId::kCam), c.cam,
-                            NameOf(c.grows_objects() ? StageId::kTrainTags : StageId::kTrainCls),
+  stages.push_back(CamStage(NameOf(StageId::kCam), c.cam, NameOf(c.attention_stage()),
                             ScoreOf(c, {}, c.cam.out, c.run.train)));
   if (c.grows_objects()) stages.push_back(ObjectsStage(c.objects));
   stages.push_back(LabelStage(c.label, saliency_by, score(c.label.out)));

@@ -34,12 +34,13 @@ at::Tensor Doubles(int64_t rows, int64_t columns) {
   return torch::zeros({rows, columns}, torch::kDouble);
 }
 
-// Xᵀ X
-at::Tensor GramOf(const at::Tensor& x) {
-  at::Tensor gram = Doubles(x.size(1), x.size(1));
-  ForRows(x.size(0), [&](int64_t from, int64_t rows) {
-    const at::Tensor part = x.narrow(0, from, rows);
-    gram += at::matmul(part.t(), part).to(at::kDouble);
+// Xᵀ X, where part(from, rows) are some rows of X.
+template <typename Part>
+at::Tensor GramOf(int64_t rows, int64_t columns, const Part& part) {
+  at::Tensor gram = Doubles(columns, columns);
+  ForRows(rows, [&](int64_t from, int64_t count) {
+    const at::Tensor x = part(from, count);
+    gram += at::matmul(x.t(), x).to(at::kDouble);
   });
   return gram;
 }
@@ -62,6 +63,10 @@ at::Tensor RidgeInverse(const at::Tensor& gram, double pixels) {
 
 int64_t CountOf(double share, int64_t pixels) {
   return std::clamp<int64_t>(std::llround(share * static_cast<double>(pixels)), 1, pixels);
+}
+
+double Told(const ObjectLearner::Explained& explained) {
+  return std::max(explained.object, 0.0) * explained.name;
 }
 
 }  // namespace
@@ -103,11 +108,7 @@ ObjectLearner::ObjectLearner(const FeaturePixels& pixels)
   const auto standard = [&](int64_t from, int64_t rows) {
     return (pixels.features.narrow(0, from, rows).to(at::kFloat) - mean_) / deviation_;
   };
-  at::Tensor covariance = Doubles(channels, channels);
-  ForRows(count, [&](int64_t from, int64_t rows) {
-    const at::Tensor part = standard(from, rows);
-    covariance += at::matmul(part.t(), part).to(at::kDouble);
-  });
+  const at::Tensor covariance = GramOf(count, channels, standard);
   const auto [values, vectors] = torch::linalg::eigh(covariance / static_cast<double>(count), "L");
   const int64_t kept = std::min(kComponents, channels);
   basis_ = vectors.narrow(1, channels - kept, kept).to(at::kFloat).contiguous();
@@ -121,7 +122,10 @@ ObjectLearner::ObjectLearner(const FeaturePixels& pixels)
   const int fold_count = 1 + *std::max_element(pixels.fold.begin(), pixels.fold.end());
   at::Tensor gram = Doubles(kept + 1, kept + 1);
   for (int fold = 0; fold < fold_count; ++fold) {
-    fold_grams_.push_back(GramOf(inputs_.index_select(0, at::nonzero(fold_ == fold).squeeze(1))));
+    const at::Tensor mine = inputs_.index_select(0, at::nonzero(fold_ == fold).squeeze(1));
+    fold_grams_.push_back(GramOf(mine.size(0), kept + 1, [&](int64_t from, int64_t rows) {
+      return mine.narrow(0, from, rows);
+    }));
     gram += fold_grams_.back();
   }
   inverse_ = RidgeInverse(gram, static_cast<double>(count));
@@ -227,14 +231,6 @@ ObjectLearner::Explained ObjectLearner::Judge(double share, Spread spread) const
   return {.object = explained(errors[-1], variances[-1]),
           .name = explained(errors.narrow(0, 0, classes), variances.narrow(0, 0, classes))};
 }
-
-namespace {
-
-double Told(const ObjectLearner::Explained& explained) {
-  return std::max(explained.object, 0.0) * explained.name;
-}
-
-}  // namespace
 
 ShareChoice ChooseObjectShare(const ObjectLearner& learner, const std::function<void()>& judged) {
   using Spread = ObjectLearner::Spread;
