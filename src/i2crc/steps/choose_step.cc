@@ -97,6 +97,10 @@ void DecideIgnored(const ObjectBelief& belief, const Sources& sources, bool has_
   }
 }
 
+// Where even the better round is expected to miss more than it has right, the sources speak of
+// different things: leaves and their lesions.
+constexpr double kLeastAgreement = 0.5;
+
 // The masks of a round, and what they are worth.
 struct Round {
   fs::path masks, network;
@@ -129,7 +133,8 @@ class Chooser {
       Judge(after);
       result.before = before.expected;
       result.after = after.expected;
-      result.is_after = result.after + options_.margin >= result.before;
+      result.do_agree = std::max(result.before, result.after) >= kLeastAgreement;
+      result.is_after = !result.do_agree || result.after + options_.margin >= result.before;
     }
     WriteKept(result.is_after ? after : before);
     return result;
@@ -216,6 +221,8 @@ nlohmann::ordered_json ToJson(const ChooseResult& result) {
     json["expected_iou"] = {{"before", result.before}, {"after", result.after}};
   else
     json["why"] = "not judged: without saliency maps, or without tags, sources are too few";
+  if (result.is_judged && !result.do_agree)
+    json["why"] = "not judged: saliency, network and attention agree on too little";
   return json;
 }
 
@@ -316,6 +323,13 @@ void LogChoice(const ChooseOptions& options, const ChooseResult& result, Context
   if (!result.is_judged) {
     context.log().info("choose: {} kept, not judged: there are too few sources",
                        options.after.string());
+    return;
+  }
+  if (!result.do_agree) {
+    context.log().info(
+        "choose: {} kept, not judged: the sources agree on too little, expected IoU of objects "
+        "{:.1f} %, of {} {:.1f} %",
+        name(options.after), 100 * result.after, name(options.before), 100 * result.before);
     return;
   }
   const double kept = result.is_after ? result.after : result.before;

@@ -35,6 +35,8 @@ struct ChooseResult {
   int64_t images = 0;
   bool is_after = true;  // which is kept
   bool is_judged = false;
+  // Whether the sources agree on enough to be believed; if not, the later round is kept.
+  bool do_agree = false;
   // Mean over the photographs with tags of the IoU of objects that is to be expected.
   double before = 0, after = 0;
 };

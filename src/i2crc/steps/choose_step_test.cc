@@ -118,6 +118,34 @@ TEST_F(ChooseStepTest, KeepsTheLaterRoundWhereNothingTells) {
   EXPECT_THAT(Choice()["why"].get<std::string>(), HasSubstr("not judged"));
 }
 
+// Saliency that finds a large other thing around the objects: whatever it is expected to be worth,
+// the earlier round is not kept for that.
+TEST_F(ChooseStepTest, KeepsTheLaterRoundWhereTheSourcesSpeakOfDifferentThings) {
+  std::swap(options_.before, options_.after);
+  const auto corner = [](int y, int x) { return y < 8 && x < 8; };
+  for (const char* id : {"a", "b", "c", "d", "e", "f"}) {
+    const std::string name = id;
+    folder_.Grey("saliency/" + name + ".png", MadeImage(kSide, kSide, [&](int y, int x) {
+                   return y >= 12 || IsObject(y, x) ? 255 : 0;
+                 }));
+    folder_.Grey("network/" + name + "_object.png", MadeImage(kSide, kSide, [&](int y, int x) {
+                   return x >= 14 || corner(y, x) ? 255 : 0;
+                 }));
+    folder_.Grey("cams/" + name + "_3.png", MadeImage(kSide, kSide, [&](int y, int x) {
+                   return y < 12 && (x > 6 || corner(y, x)) ? 255 : 0;
+                 }));
+  }
+  LoggedContext context;
+  const ChooseResult result = PrepareChoose(options_, context).Run(context);
+  EXPECT_LT(result.before, 0.5);
+  EXPECT_GT(result.before, result.after);
+  EXPECT_TRUE(result.is_judged && !result.do_agree && result.is_after);
+  EXPECT_THAT(Choice()["why"].get<std::string>(), HasSubstr("agree on too little"));
+  EXPECT_TRUE(Choice().contains("expected_iou"));
+  LogChoice(options_, result, context);
+  EXPECT_THAT(context.lines(), HasSubstr("choose: before kept, not judged: the sources agree on"));
+}
+
 TEST_F(ChooseStepTest, DecidesWhatTheKeptMasksIgnore) {
   const ImageU8 open =
       MadeImage(kSide, kSide, [](int y, int x) { return x < 10 ? 255 : Truth(y, x); });
