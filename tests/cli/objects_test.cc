@@ -110,6 +110,52 @@ TEST_F(ObjectsTest, LooksLikeSaliencyToTheOtherSteps) {
   EXPECT_EQ(label.status, 0) << label.err;
 }
 
+// With a detector's maps: what both say together, unless the detector's are of something else.
+TEST_F(ObjectsTest, PoolsADetectorsMapsWithTheGrown) {
+  const Arguments fifth = Objects() + Arguments{"--share", "0.2"};
+  ASSERT_EQ(Run(fifth).status, 0);
+  const std::string id = TrainIds()[1];
+  const ImageU8 grown = ReadGrey(dir_ / "out" / (id + ".png"));
+  EXPECT_FALSE(Report().contains("detector"));
+  const auto pooled = [&](int salient_rows) {
+    fs::remove_all(dir_ / "out");
+    fs::remove_all(dir_ / "detector");
+    fs::create_directory(dir_ / "detector");
+    ImageU8 map(64, 64, 1, 0);
+    std::fill_n(map.data(), 64 * salient_rows, 255);
+    for (const std::string& each : TrainIds())
+      WriteGreyPng(dir_ / "detector" / (each + ".png"), map);
+    const ProgramResult result = Run(fifth + Arguments{"--saliency", "detector"});
+    EXPECT_EQ(result.status, 0) << result.err;
+    return result.err;
+  };
+  EXPECT_THAT(pooled(16), Not(HasSubstr("warning")));
+  EXPECT_EQ(Report()["detector"]["share"], 0.25);
+  EXPECT_TRUE(Report()["detector"]["pooled"]);
+  const nlohmann::json seen = Report()["detector"]["seen"];
+  EXPECT_GT(seen.size(), 3U);
+  for (const nlohmann::json& tag : seen) {
+    EXPECT_GT(tag["grown"], 0);
+    EXPECT_LT(tag["grown"], 1);
+    EXPECT_GT(tag["detector"], 0);
+    EXPECT_LT(tag["detector"], 1);
+  }
+  const ImageU8 map = ReadGrey(dir_ / "out" / (id + ".png"));
+  for (int x = 0; x < 64; ++x) {
+    EXPECT_GE(map.at(0, x), std::max<int>(grown.at(0, x), 127));  // both are clipped to 0.02 … 0.98
+    EXPECT_LE(map.at(40, x), grown.at(40, x) + 6);
+  }
+  for (const int rows : {64, 1}) {
+    EXPECT_THAT(pooled(rows), AllOf(HasSubstr("detector: "), HasSubstr("20.0 % are objects"),
+                                    HasSubstr("left out")));
+    EXPECT_FALSE(Report()["detector"]["pooled"]);
+    EXPECT_EQ(ReadGrey(dir_ / "out" / (id + ".png")), grown);
+  }
+  fs::remove(dir_ / "detector" / (id + ".png"));
+  ExpectRefused(fifth + Arguments{"--saliency", "detector"}, "detector/" + id + ".png");
+  ExpectRefused(fifth + Arguments{"--saliency", "out"}, "--out");
+}
+
 TEST_F(ObjectsTest, RefusesWhatItCannotLearnFrom) {
   Write("untagged.txt", TrainIds()[0] + "\n" + TrainIds()[1] + "\n");
   ExpectRefused(Objects("untagged.txt"), "untagged.txt: no image has a tag");
@@ -176,6 +222,37 @@ TEST_F(ObjectsTest, StandForSaliencyInARun) {
               HasSubstr("objects        would be done over if cams changes"));
   const ProgramResult printed = Run({"run", "--config", "c.toml", "--print-config"});
   EXPECT_THAT(printed.out, HasSubstr("[objects]\n"));
+}
+
+TEST_F(ObjectsTest, ArePooledWithTheSaliencyOfARun) {
+  ScenesWorld::Get().WriteBackbone(dir_ / "w.safetensors");
+  fs::create_directory(dir_ / "maps");
+  for (const std::string& id : TrainIds()) {
+    ImageU8 map(64, 64, 1, 0);
+    std::fill_n(map.data(), 64 * 16, 255);
+    WriteGreyPng(dir_ / "maps" / (id + ".png"), map);
+  }
+  Write("c.toml",
+        "[run]\nout = 'out'\nimages = 's/JPEGImages'\ntrain = 's/train.txt'\nsaliency = 'maps'\n"
+        "classes = 's/classes.txt'\nweights = 'w.safetensors'\nto = 'label'\n"
+        "[train-tags]\nwidth = 0.125\ninput-size = 64\n"
+        "[train-cls]\nwidth = 0.125\ninput-size = 64\nepochs = 2\nlr-milestones = [1]\n"
+        "[objects]\nshare = 0.2\n");
+  const ProgramResult result = Run({"run", "--config", "c.toml"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_TRUE(fs::exists(dir_ / "out/train-cls/checkpoint.safetensors"));
+  const nlohmann::json report = nlohmann::json::parse(ReadBytes(dir_ / "out/objects/report.json"));
+  EXPECT_TRUE(report["detector"]["pooled"]);
+  // Labels are made by the pooled maps.
+  fs::remove(dir_ / "out/objects" / (TrainIds()[0] + ".png"));
+  EXPECT_THAT(Run({"run", "--config", "c.toml", "--dry-run"}).out,
+              AllOf(HasSubstr("train-cls      done, would be skipped"),
+                    HasSubstr("objects        would be done"),
+                    HasSubstr("label          would be done over if saliency changes")));
+  // The detector's are an input of its own.
+  WriteGreyPng(dir_ / "maps" / (TrainIds()[0] + ".png"), ImageU8(64, 64, 1, 0));
+  EXPECT_THAT(Run({"run", "--config", "c.toml", "--from", "objects", "--dry-run"}).out,
+              HasSubstr("objects        would be done: input saliency changed"));
 }
 
 }  // namespace

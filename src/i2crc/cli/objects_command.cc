@@ -7,11 +7,12 @@ namespace i2crc {
 Command ObjectsCommand() {
   return MakeCommand<ObjectsOptions>(
       {.name = "objects",
-       .summary = "object maps from photographs and tags alone, in place of saliency maps",
-       .details = "For photographs whose objects no saliency detector finds, or where there is "
-                  "none: what attention sees a part of, grown to all that looks alike in all "
-                  "photographs of the list. label, predict and choose take OUT as --saliency. "
-                  "OUT/report.json says what share of the photographs was taken for objects.",
+       .summary = "maps of the tags' objects, beside a detector's or in place of them",
+       .details =
+           "What attention sees a part of, grown to all that looks alike in all photographs "
+           "of the list; with --saliency what these maps and a detector's say together. "
+           "label and predict take OUT as --saliency. OUT/report.json says what share of the "
+           "photographs was taken for objects.",
        .positionals = {}},
       [](const ObjectsOptions& options, const ParsedCommandLine&, Context& context) {
         const ObjectsResult result = PrepareObjects(options, context).Run(context);

@@ -6,18 +6,13 @@
 #include <cstddef>
 
 #include "i2crc/core/error.h"
+#include "i2crc/labels/log_odds.h"
 
 namespace i2crc {
 namespace {
 
 // What no pixel is denied: every source is wrong somewhere.
 constexpr float kLeast = 1e-4F;
-
-// Kept off 0 and 1, where it would be infinite.
-float LogOdds(float probability) {
-  const float kept = std::clamp(probability, 0.02F, 0.98F);
-  return std::log(kept / (1 - kept));
-}
 
 void CheckSize(const ImageU8& map, const Evidence& evidence, const std::string& what) {
   if (map.channels() != 1 || map.height() != evidence.height || map.width() != evidence.width)
@@ -68,8 +63,7 @@ class Sources {
     const auto share = has_saliency && has_network() ? NetworkShare() : 0.0F;
     for (size_t p = 0; p < pixels_; ++p) {
       if (has_saliency && has_network())
-        object[p] =
-            1 / (1 + std::exp(-(share * LogOdds(Seen(p)) + (1 - share) * LogOdds(Salient(p)))));
+        object[p] = Probability(share * LogOdds(Seen(p)) + (1 - share) * LogOdds(Salient(p)));
       else if (has_network())
         object[p] = Seen(p);
       else

@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <set>
+#include <span>
 
 #include "i2crc/core/atomic_file.h"
 #include "i2crc/data/augment.h"
@@ -14,6 +17,7 @@
 #include "i2crc/inputs/image_set.h"
 #include "i2crc/inputs/item_loop.h"
 #include "i2crc/inputs/mask_set.h"
+#include "i2crc/labels/object_maps.h"
 #include "i2crc/network_steps/network_setup.h"
 #include "i2crc/nn/checkpoint.h"
 #include "i2crc/nn/state_dict.h"
@@ -29,6 +33,9 @@ constexpr int kFolds = 5;
 // 160,000 features of a ResNet-50 are a gigabyte in half precision.
 constexpr size_t kMostPhotographs = 2000;
 constexpr int64_t kMostPixels = 160'000;
+// A detector that calls so many times more or less of the photographs objects than are grown from
+// the tags shows something else than their objects.
+constexpr double kMostApart = 3;
 
 // `count` of 0 … of − 1, evenly.
 std::vector<int64_t> Evenly(int64_t count, int64_t of) {
@@ -54,6 +61,62 @@ FeatureMap FeaturesOf(Network& network, const at::Tensor& image) {
 struct Sample {
   ImageF32 input;
   std::vector<TagAttention> attention;
+  ImageU8 saliency;  // of a detector; empty where there is none
+};
+
+double SalientShare(const ImageU8& map) {
+  const auto salient =
+      std::count_if(map.values().begin(), map.values().end(), [](uint8_t v) { return v >= 128; });
+  return static_cast<double>(salient) / static_cast<double>(map.pixels());
+}
+
+// 0 … 1, at the pixels of a feature map.
+at::Tensor Resized(const ImageU8& map, int height, int width) {
+  const ImageU8 small = ResizePillowBilinear(map, height, width);
+  const at::Tensor values = torch::empty({static_cast<int64_t>(small.pixels())});
+  std::transform(small.values().begin(), small.values().end(), values.data_ptr<float>(),
+                 [](uint8_t value) { return static_cast<float>(value) / 255; });
+  return values;
+}
+
+// The pixels that are learned from, and what a detector's maps say there.
+struct Collected {
+  FeaturePixels pixels;
+  at::Tensor saliency;  // f32 [pixels], 0 … 1; undefined where there is no detector
+  double salient = 0;   // mean share of a tagged photograph that it calls objects
+};
+
+// How much of each tag's objects the grown maps see, and the detector's.
+struct Seen {
+  SeenOfTags grown, detector;
+};
+Seen SeenBy(const ObjectLayer& layer, const Collected& collected, int classes) {
+  const FeaturePixels& pixels = collected.pixels;
+  Seen seen{SeenOfTags(classes), SeenOfTags(classes)};
+  for (size_t i = 0; i + 1 < pixels.begin.size(); ++i) {
+    if (!pixels.tagged[i]) continue;
+    const int64_t first = pixels.begin[i], count = pixels.begin[i + 1] - first;
+    at::Tensor degree =
+        at::mv(pixels.features.narrow(0, first, count).to(at::kFloat), layer.weight) + layer.bias;
+    float* values = degree.data_ptr<float>();
+    std::transform(values, values + count, values,
+                   [&](float score) { return layer.Degree(score); });
+    const auto span = [&](const at::Tensor& of) {
+      return std::span<const float>(of.data_ptr<float>() + first, static_cast<size_t>(count));
+    };
+    const std::span<const int64_t> tags(pixels.tag.data_ptr<int64_t>() + first,
+                                        static_cast<size_t>(count));
+    const auto attention = span(pixels.attention);
+    seen.grown.Add({values, static_cast<size_t>(count)}, attention, tags);
+    seen.detector.Add(span(collected.saliency), attention, tags);
+  }
+  return seen;
+}
+
+// What a photograph's map is made from.
+struct MapInput {
+  ImageF32 photograph;
+  ImageU8 saliency;  // empty where none is pooled
 };
 
 // The highest attention of each pixel of a feature map, 0 … 1, and whose it is.
@@ -104,6 +167,10 @@ void Describe(ObjectsOptions& o, OptionSet& set) {
       .Value("DIR")
       .Group("Data");
   set.Add("images", &o.images, "Folder of photographs").Required().Value("DIR").Group("Data");
+  set.Add("saliency", &o.saliency,
+          "Folder of a detector's maps ID.png; OUT has what they and the grown maps say together")
+      .Value("DIR")
+      .Group("Data");
   set.Add("list", &o.list, "Lines of an ID and its tags").Required().Value("FILE").Group("Data");
   set.Add("out", &o.out, "Folder for ID.png").Required().Value("DIR").Group("Data");
   set.Add("classes", &o.classes, "Class names for a checkpoint that has none")
@@ -142,7 +209,10 @@ class ObjectsStep {
     AllowImages(options.items);
     CheckFolder(options.images, "--images");
     CheckFolder(options.cams, "--cams");
-    CheckOutFolder(options.out, {{"--images", &options.images}, {"--cams", &options.cams}});
+    if (!options.saliency.empty()) CheckFolder(options.saliency, "--saliency");
+    CheckOutFolder(options.out, {{"--images", &options.images},
+                                 {"--cams", &options.cams},
+                                 {"--saliency", &options.saliency}});
     PrepareCompute(options.compute, options.items.threads, context);
     return options;
   }
@@ -166,6 +236,7 @@ class ObjectsStep {
   std::vector<CheckedImage> Images(Context& context) {
     auto images = CheckImages(ReadImageList(options_.list, loaded_.info.classes),
                               {.images = options_.images,
+                               .maps = options_.saliency,
                                .decode_photographs = options_.items.policy() == OnError::kSkip},
                               options_.items.policy(), context);
     bool has_map = false, has_tag = false;
@@ -198,7 +269,7 @@ class ObjectsStep {
     return map;
   }
 
-  FeaturePixels Collect(Context& context) {
+  Collected Collect(Context& context) {
     const std::vector<int64_t> chosen =
         Evenly(static_cast<int64_t>(kMostPhotographs), static_cast<int64_t>(images_.size()));
     const auto photographs = static_cast<int64_t>(chosen.size());
@@ -207,9 +278,10 @@ class ObjectsStep {
       return static_cast<size_t>(chosen[static_cast<size_t>(i)]);
     };
     const auto image = [&](int64_t i) -> const CheckedImage& { return images_[place(i)]; };
-    FeaturePixels pixels;
+    Collected collected;
+    FeaturePixels& pixels = collected.pixels;
     pixels.begin.push_back(0);
-    std::vector<at::Tensor> attention, tag;
+    std::vector<at::Tensor> attention, tag, saliency;
     std::vector<std::vector<int>> tags;
     const ItemWork<Sample> work{
         .name = [&](int64_t i) { return image(i).photograph.string(); },
@@ -217,7 +289,8 @@ class ObjectsStep {
             [&](int64_t i) {
               return Sample{Input(image(i)),
                             ReadAttention(options_.cams, image(i).id, mapped_tags_[place(i)],
-                                          image(i).height, image(i).width)};
+                                          image(i).height, image(i).width),
+                            has_detector() ? Saliency(image(i)) : ImageU8()};
             },
         .write = {},
         .take =
@@ -237,17 +310,27 @@ class ObjectsStep {
               pixels.begin.push_back(pixels.begin.back() + taken.size(0));
               pixels.tagged.push_back(!image(i).tags.empty());
               tags.push_back(image(i).tags);
+              if (!has_detector()) return;
+              saliency.push_back(
+                  Resized(sample.saliency, map.height, map.width).index_select(0, taken));
+              if (!image(i).tags.empty()) collected.salient += SalientShare(sample.saliency);
             }};
     ForEachItem("objects: features", photographs, options_.compute.loader_threads, OnError::kStop,
                 work, context);
     pixels.attention = at::cat(attention);
     pixels.tag = at::cat(tag);
     pixels.fold = DealOutByTags(tags, kFolds);
-    return pixels;
+    if (has_detector()) {
+      collected.saliency = at::cat(saliency);
+      collected.salient /=
+          static_cast<double>(std::count(pixels.tagged.begin(), pixels.tagged.end(), true));
+    }
+    return collected;
   }
 
   ObjectLayer Learn(ObjectsResult& result, Context& context) {
-    const ObjectLearner learner(Collect(context));
+    const Collected collected = Collect(context);
+    const ObjectLearner learner(collected.pixels);
     nlohmann::ordered_json report;
     result.share = options_.share;
     if (options_.share == 0) {
@@ -270,26 +353,63 @@ class ObjectsStep {
             "these maps may show anything");
     }
     report["share"] = result.share;
+    const ObjectLayer layer = learner.Fit(result.share);
+    if (has_detector()) report["detector"] = LookAtDetector(collected, layer, result, context);
     WriteFileAtomically(options_.out / "report.json", report.dump(1) + "\n");
-    return learner.Fit(result.share);
+    return layer;
+  }
+
+  // Whether its maps are of the tags' objects, and how much it sees of them.
+  nlohmann::ordered_json LookAtDetector(const Collected& collected, const ObjectLayer& layer,
+                                        const ObjectsResult& result, Context& context) {
+    const bool pools = collected.salient < kMostApart * result.share &&
+                       collected.salient > result.share / kMostApart;
+    nlohmann::ordered_json report = {{"share", collected.salient}, {"pooled", pools}};
+    if (!pools) {
+      context.log().warn(
+          "{}: {:.1f} % of the tagged photographs stand out, of which {:.1f} % are objects by "
+          "their tags: these maps show something else, and are left out",
+          options_.saliency.string(), 100 * collected.salient, 100 * result.share);
+      return report;
+    }
+    const ClassNames& classes = loaded_.info.classes;
+    seen_ = SeenBy(layer, collected, classes.count());
+    std::set<int> tags;
+    for (const CheckedImage& image : images_) tags.insert(image.tags.begin(), image.tags.end());
+    for (const int k : tags)
+      report["seen"][classes.name(k)] = {{"grown", seen_->grown.Of(k)},
+                                         {"detector", seen_->detector.Of(k)}};
+    return report;
   }
 
   void WriteMaps(const ObjectLayer& layer, ObjectsResult& result, Context& context) {
-    const ItemWork<ImageF32> work{
+    const ItemWork<MapInput> work{
         .name = [&](int64_t i) { return Image(i).photograph.string(); },
-        .make = [&](int64_t i) { return Image(i).tags.empty() ? ImageF32() : Input(Image(i)); },
+        .make =
+            [&](int64_t i) {
+              if (Image(i).tags.empty()) return MapInput();
+              return MapInput{Input(Image(i)), seen_ ? Saliency(Image(i)) : ImageU8()};
+            },
         .write = {},
         .take =
-            [&](int64_t i, const ImageF32& input) {
+            [&](int64_t i, const MapInput& input) {
               const CheckedImage& image = Image(i);
-              const ImageU8 map = image.tags.empty() ? ImageU8(image.height, image.width, 1, 0)
-                                                     : ObjectMap(layer, FeaturesOn(image, input),
-                                                                 image.height, image.width);
+              ImageU8 map(image.height, image.width, 1, 0);
+              if (!image.tags.empty())
+                map = ObjectMap(layer, FeaturesOn(image, input.photograph), image.height,
+                                image.width);
+              if (!input.saliency.empty())
+                map = PoolObjectMaps(map, input.saliency,
+                                     DenialsOf(seen_->grown, seen_->detector, image.tags));
               WriteGreyPng(OutputPath(options_.out, image.id, ".png"), map);
               ++result.images;
             }};
     ForEachItem("objects", static_cast<int64_t>(images_.size()), options_.compute.loader_threads,
                 OnError::kStop, work, context);
+  }
+  bool has_detector() const { return !options_.saliency.empty(); }
+  ImageU8 Saliency(const CheckedImage& image) const {
+    return ReadCheckedGrey({image.map, "saliency map", image.height, image.width});
   }
   const CheckedImage& Image(int64_t i) const { return images_[static_cast<size_t>(i)]; }
 
@@ -297,6 +417,7 @@ class ObjectsStep {
   LoadedNetwork loaded_;
   std::vector<std::vector<int>> mapped_tags_;  // of each image, those that have a map
   std::vector<CheckedImage> images_;
+  std::optional<Seen> seen_;  // where a detector's maps are pooled
 };
 
 }  // namespace

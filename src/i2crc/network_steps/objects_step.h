@@ -14,8 +14,9 @@ namespace i2crc {
 // (train/object_layer.h).
 struct ObjectsOptions {
   std::filesystem::path checkpoint, cams, images, list, out, classes;
-  int input_size = 0;  // 0: one and a half times the checkpoint's
-  double share = 0;    // of the tagged photographs' pixels that are objects'; 0: found out
+  std::filesystem::path saliency;  // a detector's maps to be pooled with the grown ones, or none
+  int input_size = 0;              // 0: one and a half times the checkpoint's
+  double share = 0;  // of the tagged photographs' pixels that are objects'; 0: found out
   ItemOptions items;
   ComputeOptions compute;
 };
@@ -27,8 +28,10 @@ struct ObjectsResult {
 };
 
 // Writes OUT/ID.png for every image of the list, in the photograph's size: 0 background, 128 where
-// objects begin, 255 objects. Photographs without tags have none. Beside them OUT/report.json: the
-// share that was taken, and for those that were tried what the features explain of such objects.
+// objects begin, 255 objects; with a detector's maps what both say together
+// (labels/object_maps.h), unless they are of other things by the share that they call objects,
+// which is warned of. Photographs without tags have none. Beside them OUT/report.json: the share
+// that was taken, and for those that were tried what the features explain of such objects.
 Work<ObjectsResult> PrepareObjects(const ObjectsOptions& options, Context& context);
 
 }  // namespace i2crc

@@ -177,7 +177,7 @@ Recipe PracticalRecipe(const RecipeFacts& facts) {
   AddSegmentation(facts, b);
   std::vector<const char*> with_network = {"train-tags", "train-cls", "cam", "train-seg",
                                            "predict"};
-  if (!facts.has_saliency) with_network.push_back("objects");
+  if (CanTellTags(facts)) with_network.push_back("objects");
   for (const char* section : with_network) {
     b.Section(section);
     b.Set("precision", facts.has_fast_bf16 ? "bf16" : "fp32",

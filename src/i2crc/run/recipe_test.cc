@@ -97,7 +97,17 @@ TEST(PracticalRecipe, LooksCloserWithoutSaliency) {
   EXPECT_EQ(tried(), 0);
   facts.has_saliency = false;
   EXPECT_EQ(tried(), 640);
-  With<ObjectsOptions>(PracticalRecipe(facts), {"objects"});
+}
+
+TEST(PracticalRecipe, GrowsObjectsWhereWeightsTellTags) {
+  RecipeFacts facts = Facts(555);
+  facts.has_fast_bf16 = true;
+  const auto precision = [&] {
+    return With<ObjectsOptions>(PracticalRecipe(facts), {"objects"}).compute.precision;
+  };
+  EXPECT_EQ(precision(), "bf16");
+  facts.has_saliency = false;
+  EXPECT_EQ(precision(), "bf16");
 }
 
 TEST(PracticalRecipe, PassesOverFewStepsThatAreNotFinite) {

@@ -153,12 +153,14 @@ void FillWeights(RunConfiguration& c) {
 // The stages' inputs and folders as the paper's recipe has them; most are the practical's too.
 void JoinFolders(RunConfiguration& c) {
   const RunOptions& run = c.run;
-  const std::optional<StageId> made = c.saliency_stage();
-  const fs::path saliency = made ? FolderOf(run.out, *made) : run.saliency;
+  const auto maps_by = [&](std::optional<StageId> stage) {
+    return stage ? FolderOf(run.out, *stage) : run.saliency;
+  };
   c.saliency.images = c.train_cls.images = c.cam.images = run.images;
   c.saliency.list = c.train_cls.list = c.cam.list = c.label.list = c.refine.list = run.train;
   c.saliency.out = FolderOf(run.out, StageId::kSaliency);
-  c.train_cls.saliency = c.label.saliency = saliency;
+  c.train_cls.saliency = maps_by(c.detector_stage());
+  c.label.saliency = maps_by(c.object_stage());
   c.train_cls.classes = c.label.classes = c.refine.classes = c.eval.classes = run.classes;
   c.train_cls.out = FolderOf(run.out, StageId::kTrainCls);
   c.cam.checkpoint = FolderOf(run.out, c.attention_stage()) / "checkpoint.safetensors";
@@ -209,11 +211,10 @@ void JoinRounds(RunConfiguration& c) {
     c.predict_train.owners = true;
     c.train_seg_2.owners = c.predict_train.out;
   }
-  const fs::path saliency = c.label.saliency;
   for (ChooseOptions* choose : {&c.choose_labels, &c.choose_masks}) {
-    // The judge needs sources that do not know of one another, and these maps were grown from the
+    // The judge needs sources that do not know of one another, and grown maps come of the
     // attention.
-    choose->saliency = c.grows_objects() ? fs::path(kNone) : saliency;
+    choose->saliency = c.train_cls.saliency;
     choose->network_before = choose->network_after = c.predict_train.out;
     choose->cams = c.cam.out;
     choose->list = c.run.train;
@@ -234,9 +235,9 @@ void JoinRounds(RunConfiguration& c) {
     predict->tags = "listed";
     predict->cams = c.cam.out;
     predict->classes = c.run.classes;  // of the list's tags
-    if (!IsNone(saliency)) predict->saliency = saliency;
+    if (!IsNone(c.label.saliency)) predict->saliency = c.label.saliency;
   }
-  if (IsNone(saliency)) c.label.images = c.run.images;
+  if (IsNone(c.label.saliency)) c.label.images = c.run.images;
   c.train_tags.images = c.run.images;
   c.train_tags.list = c.run.train;
   c.train_tags.classes = c.run.classes;
@@ -250,6 +251,7 @@ void JoinRounds(RunConfiguration& c) {
     c.objects.images = c.run.images;
     c.objects.list = c.run.train;
     c.objects.classes = c.run.classes;
+    if (c.has_detector()) c.objects.saliency = c.train_cls.saliency;
     c.objects.out = FolderOf(out, StageId::kObjects);
   }
 }

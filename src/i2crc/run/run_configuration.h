@@ -58,7 +58,7 @@ struct RunConfiguration {
   TrainTagsOptions train_tags;  // recipe practical, with a ResNet's weights
   TrainClsOptions train_cls;
   CamOptions cam;
-  ObjectsOptions objects;  // recipe practical without saliency
+  ObjectsOptions objects;  // recipe practical, with a ResNet's weights
   LabelOptions label;
   // train_seg_1b is of recipe practical, whose first round has two networks: train_seg_1 learns
   // from the first half of the photographs, train_seg_1b from the second.
@@ -73,21 +73,24 @@ struct RunConfiguration {
   bool is_practical() const { return recipe.name == "practical"; }
   // Whether a network tells the tags of photographs that have none given.
   bool guesses_tags() const { return is_practical() && predict_val.tags == "guessed"; }
-  // The stage that makes the saliency maps, or what stands for them; none where they are the user's
-  // own or there are none.
-  std::optional<StageId> saliency_stage() const {
+  // Whether there are saliency maps of a detector, the user's or the run's own.
+  bool has_detector() const { return !saliency.model.empty() || !IsNone(run.saliency); }
+  // Whether object maps are grown from the tags, and pooled with the detector's where there are
+  // some.
+  bool grows_objects() const { return is_practical() && CanTellTags(facts); }
+  // The stage whose network makes the attention maps. Relation losses want a detector's maps:
+  // without them attention is that of train-tags.
+  StageId attention_stage() const {
+    return grows_objects() && !has_detector() ? StageId::kTrainTags : StageId::kTrainCls;
+  }
+  // The stages that make the detector's maps, and the maps of what is an object, by which labels
+  // are made; none where they are the user's own or there are none.
+  std::optional<StageId> detector_stage() const {
     if (!saliency.model.empty()) return StageId::kSaliency;
-    if (grows_objects()) return StageId::kObjects;
     return std::nullopt;
   }
-  // The stage whose network makes the attention maps.
-  StageId attention_stage() const {
-    return grows_objects() ? StageId::kTrainTags : StageId::kTrainCls;
-  }
-  // Whether object maps grown from the tags stand for saliency maps. The attention that they grow
-  // from is that of train-tags then: relation losses want saliency.
-  bool grows_objects() const {
-    return is_practical() && IsNone(run.saliency) && saliency.model.empty() && CanTellTags(facts);
+  std::optional<StageId> object_stage() const {
+    return grows_objects() ? StageId::kObjects : detector_stage();
   }
   // Whether there is such a network: for that, or for the attention network to start from.
   bool trains_tags() const { return guesses_tags() || grows_objects() || !train_cls.start.empty(); }

@@ -140,17 +140,20 @@ Stage CamStage(const std::string& name, const CamOptions& options, const std::st
           std::move(score)};
 }
 
-Stage ObjectsStage(const ObjectsOptions& options) {
+Stage ObjectsStage(const ObjectsOptions& options, const std::string& saliency_by) {
   return {NameOf(StageId::kObjects),
           options.out,
           SettingsOf(options),
-          [options] {
+          [options, saliency_by] {
             const auto images = ReadImageList(options.list, ClassNames::ReadOrVoc(options.classes));
-            return std::vector<StageInput>{
+            std::vector<StageInput> inputs = {
                 File("list", options.list),
                 File("checkpoint", options.checkpoint, NameOf(StageId::kTrainTags)),
                 AttentionMaps(options.cams, images, NameOf(StageId::kCam)),
                 Photographs(options.images, images)};
+            if (!options.saliency.empty())
+              inputs.push_back(FilesOf("saliency", options.saliency, images, ".png", saliency_by));
+            return inputs;
           },
           [options](Context& context) { PrepareObjects(options, context).Run(context); },
           {}};

@@ -33,7 +33,7 @@ Stage TrainClsStage(const std::string& name, const TrainClsOptions& options,
                     const std::string& saliency_by);
 Stage CamStage(const std::string& name, const CamOptions& options, const std::string& network_by,
                StageScorer score);
-Stage ObjectsStage(const ObjectsOptions& options);
+Stage ObjectsStage(const ObjectsOptions& options, const std::string& saliency_by);
 Stage LabelStage(const LabelOptions& options, const std::string& saliency_by, StageScorer score);
 Stage TrainSegStage(const std::string& name, const TrainSegOptions& options,
                     const std::string& labels_by);

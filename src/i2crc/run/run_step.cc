@@ -39,20 +39,22 @@ StageScorer ScoreOf(const RunConfiguration& c, const fs::path& predictions, cons
 }
 
 std::vector<Stage> AllStages(const RunConfiguration& c) {
-  const std::optional<StageId> saliency_stage = c.saliency_stage();
-  const std::string saliency_by = saliency_stage ? NameOf(*saliency_stage) : "";
+  const auto maker = [](std::optional<StageId> stage) {
+    return stage ? NameOf(*stage) : std::string();
+  };
+  const std::string detector_by = maker(c.detector_stage()), objects_by = maker(c.object_stage());
   const auto score = [&](const fs::path& predictions) {
     return ScoreOf(c, predictions, {}, c.run.train);
   };
   std::vector<Stage> stages;
   if (!c.saliency.model.empty()) stages.push_back(SaliencyStage(c.saliency));
   if (c.trains_tags()) stages.push_back(TrainTagsStage(c.train_tags));
-  if (!c.grows_objects())
-    stages.push_back(TrainClsStage(NameOf(StageId::kTrainCls), c.train_cls, saliency_by));
+  if (c.attention_stage() == StageId::kTrainCls)
+    stages.push_back(TrainClsStage(NameOf(StageId::kTrainCls), c.train_cls, detector_by));
   stages.push_back(CamStage(NameOf(StageId::kCam), c.cam, NameOf(c.attention_stage()),
                             ScoreOf(c, {}, c.cam.out, c.run.train)));
-  if (c.grows_objects()) stages.push_back(ObjectsStage(c.objects));
-  stages.push_back(LabelStage(c.label, saliency_by, score(c.label.out)));
+  if (c.grows_objects()) stages.push_back(ObjectsStage(c.objects, detector_by));
+  stages.push_back(LabelStage(c.label, objects_by, score(c.label.out)));
   if (c.is_practical()) {
     stages.push_back(
         TrainSegStage(NameOf(StageId::kTrainSeg1a), c.train_seg_1, NameOf(StageId::kLabel)));
@@ -61,12 +63,12 @@ std::vector<Stage> AllStages(const RunConfiguration& c) {
     stages.push_back(PredictStage(NameOf(StageId::kPredictTrain), c.predict_train,
                                   {.network = NameOf(StageId::kTrainSeg1a),
                                    .cross = NameOf(StageId::kTrainSeg1b),
-                                   .saliency = saliency_by,
+                                   .saliency = objects_by,
                                    .cams = NameOf(StageId::kCam)},
                                   score(c.predict_train.out)));
     ChooseInputsBy by = {.before = NameOf(StageId::kLabel),
                          .after = NameOf(StageId::kPredictTrain),
-                         .saliency = saliency_by,
+                         .saliency = detector_by,
                          .network_before = NameOf(StageId::kPredictTrain),
                          .network_after = NameOf(StageId::kPredictTrain),
                          .cams = NameOf(StageId::kCam)};
@@ -76,7 +78,7 @@ std::vector<Stage> AllStages(const RunConfiguration& c) {
         TrainSegStage(NameOf(StageId::kTrainSeg2), c.train_seg_2, NameOf(StageId::kChooseLabels)));
     stages.push_back(PredictStage(NameOf(StageId::kPredictTagged), c.predict_tagged,
                                   {.network = NameOf(StageId::kTrainSeg2),
-                                   .saliency = saliency_by,
+                                   .saliency = objects_by,
                                    .cams = NameOf(StageId::kCam)},
                                   score(c.predict_tagged.out)));
     by.before = NameOf(StageId::kChooseLabels);
@@ -220,7 +222,7 @@ nlohmann::ordered_json DescribeRun(const RunConfiguration& c) {
   add("run", c.run);
   if (!c.saliency.model.empty()) add("saliency", c.saliency);
   if (c.trains_tags()) add("train-tags", c.train_tags);
-  if (!c.grows_objects()) add("train-cls", c.train_cls);
+  if (c.attention_stage() == StageId::kTrainCls) add("train-cls", c.train_cls);
   add("cam", c.cam);
   if (c.grows_objects()) add("objects", c.objects);
   add("label", c.label);

@@ -10,9 +10,9 @@
 namespace i2crc {
 
 // The stages of a run in their order. Of recipe paper alone are kTrainSeg1 and kRefine; of
-// practical kObjects (where there is no saliency, then without kTrainCls), kTrainSeg1a and 1b (the
-// first round's networks, each of half of the photographs), kChooseLabels, kPredictTagged and
-// kMasks.
+// practical kObjects (with a ResNet's weights; where there is no saliency without kTrainCls),
+// kTrainSeg1a and 1b (the first round's networks, each of half of the photographs), kChooseLabels,
+// kPredictTagged and kMasks.
 enum class StageId {
   kSaliency,
   kTrainTags,
