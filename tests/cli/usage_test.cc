@@ -5,11 +5,14 @@
 
 #include "support/scenes_world.h"
 
+namespace fs = std::filesystem;
+
 namespace i2crc::testing {
 namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 const Arguments kCommands = {"saliency", "train-cls", "cam",    "label",  "train-seg",
@@ -43,6 +46,29 @@ TEST_F(UsageTest, HelpOfEveryCommand) {
   // Also where the rest would be refused.
   EXPECT_EQ(Run({"cam", "--epochs", "-h"}).status, 2);
   EXPECT_EQ(Run({"cam", "--scales", "0", "--help"}).status, 0);
+}
+
+// What needs no network must not wait for libtorch and OpenCV to be loaded.
+TEST_F(UsageTest, TheProgramItselfIsLight) {
+  const std::string libraries = Run({}, {.env = {{"LD_TRACE_LOADED_OBJECTS", "1"}}}).out;
+  EXPECT_THAT(libraries, HasSubstr("libc.so"));
+  EXPECT_THAT(libraries, AllOf(Not(HasSubstr("torch")), Not(HasSubstr("opencv"))));
+}
+
+TEST_F(UsageTest, WithoutTheProgramForNetworksItDoesTheRest) {
+  const fs::path moved = dir_ / "bin" / "i2crc";
+  fs::create_directory(dir_ / "bin");
+  fs::copy_file(BuiltProgram(), moved);
+  EXPECT_EQ(Run({"predict", "--help"}, {.program = moved}).status, 0);
+  EXPECT_EQ(Run({"weights", "inspect", ScenesWorld::Get().attention().string()}, {.program = moved})
+                .status,
+            0);
+  ExpectRefused(Cam(), "bin/libexec/i2crc/i2crc-network is not there", {.program = moved});
+  // Installed: bin beside libexec.
+  fs::create_directories(dir_ / "libexec/i2crc");
+  fs::create_symlink(BuiltProgram().parent_path() / "libexec/i2crc/i2crc-network",
+                     dir_ / "libexec/i2crc/i2crc-network");
+  EXPECT_EQ(Run(Cam(), {.program = moved}).status, 0);
 }
 
 TEST_F(UsageTest, UnknownCommand) {

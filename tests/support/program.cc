@@ -69,10 +69,15 @@ int WaitFor(pid_t child, const ProgramOptions& options) {
 
 }  // namespace
 
+std::filesystem::path BuiltProgram() {
+  const char* other = std::getenv("I2CRC_PROGRAM");
+  return other != nullptr ? other : I2CRC_PROGRAM;
+}
+
 ProgramResult RunProgram(const std::vector<std::string>& arguments, const ProgramOptions& options) {
   const File in = NamelessFile(), out = NamelessFile(), err = NamelessFile();
-  const char* other = std::getenv("I2CRC_PROGRAM");
-  std::string program = other != nullptr ? other : I2CRC_PROGRAM;
+  std::string program =
+      options.program.empty() ? BuiltProgram().string() : options.program.string();
   std::vector<std::string> texts = arguments;
   std::vector<char*> pointers = {program.data()};
   for (std::string& text : texts) pointers.push_back(text.data());

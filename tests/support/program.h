@@ -12,6 +12,7 @@
 namespace i2crc::testing {
 
 struct ProgramOptions {
+  std::filesystem::path program = {};           // empty: the one that was built
   std::filesystem::path cwd = {};               // empty: the test's own
   std::map<std::string, std::string> env = {};  // added to the test's own
   std::filesystem::path out = {};               // empty: a file whose content is returned
@@ -33,7 +34,10 @@ struct ProgramResult {
   std::string err;  // stderr
 };
 
-// Runs the program that was built, with these arguments (a leading "i2crc" is not among them), and
+// The program that was built, or the one that the variable I2CRC_PROGRAM names.
+std::filesystem::path BuiltProgram();
+
+// Runs the program with these arguments (a leading "i2crc" is not among them), and
 // waits for its end. stdin, stdout and stderr are files, no terminal; stdin is empty.
 ProgramResult RunProgram(const std::vector<std::string>& arguments,
                          const ProgramOptions& options = {});

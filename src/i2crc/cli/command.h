@@ -11,16 +11,13 @@
 
 namespace i2crc {
 
-// Whether a command runs one of our networks, on libgomp's threads.
-enum class RunsNetwork { kNo, kYes };
-
 // A command: its help, its options, and what it does. run returns the exit status of success: 0, or
-// 1 where a threshold was missed; left-out items are added by the caller.
+// 1 where a threshold was missed; left-out items are added by the caller. Of a command that another
+// program does (cli/network_program.h) it is empty.
 struct Command {
   CommandHelp help;
   std::function<void(OptionSet&)> describe;
   std::function<int(const ParsedCommandLine&, Context&)> run;
-  RunsNetwork runs_network;
   // What --print-config prints where it is more than the command's own section; may be empty.
   std::function<std::string(const OptionSet&, const ParsedCommandLine&)> print_config = {};
 };
@@ -28,15 +25,13 @@ struct Command {
 // A command around an options struct: `run` gets the filled struct.
 template <typename Options>
 Command MakeCommand(CommandHelp help,
-                    std::function<int(const Options&, const ParsedCommandLine&, Context&)> run,
-                    RunsNetwork runs_network = RunsNetwork::kNo) {
+                    std::function<int(const Options&, const ParsedCommandLine&, Context&)> run) {
   auto options = std::make_shared<Options>();
   return {std::move(help),
           [options](OptionSet& set) { Describe(*options, set); },
           [options, run = std::move(run)](const ParsedCommandLine& line, Context& context) {
             return run(*options, line, context);
           },
-          runs_network,
           {}};
 }
 

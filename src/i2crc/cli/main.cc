@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <new>
@@ -14,6 +12,7 @@
 #include <vector>
 
 #include "i2crc/cli/command.h"
+#include "i2crc/cli/network_program.h"
 #include "i2crc/core/progress_display.h"
 #include "i2crc/version.h"
 
@@ -56,6 +55,7 @@ int RunCommandLine(const std::vector<Command>& commands, const Command& command,
       std::fputs(HelpText(command.help, set).c_str(), stdout);
       return kDone;
     }
+    if (!command.run) BecomeNetworkProgram(command.help.name, arguments);
     if (line.print_config) {
       const std::string text =
           command.print_config ? command.print_config(set, line) : ToToml(command.help.name, set);
@@ -133,23 +133,10 @@ int FlushStdout(int status) {
   return kFailed;
 }
 
-// libgomp's threads wait for each other by spinning (ARCHITECTURE.md has what that costs). The
-// policy is read when the library is loaded, so the program starts itself once more; where that
-// fails it goes on as it is.
-void LetThreadsSleep(const std::vector<Command>& commands, char** argv) {
-  const Command* command = argv[1] == nullptr ? nullptr : FindCommand(commands, argv[1]);
-  if (command == nullptr || command->runs_network == RunsNetwork::kNo ||
-      std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr)
-    return;
-  setenv("OMP_WAIT_POLICY", "PASSIVE", 1);
-  execv("/proc/self/exe", argv);
-}
-
 }  // namespace
 }  // namespace i2crc
 
 int main(int argc, char** argv) {
   const std::vector<i2crc::Command> commands = i2crc::AllCommands();
-  i2crc::LetThreadsSleep(commands, argv);
   return i2crc::FlushStdout(i2crc::Main(commands, {argv + 1, argv + argc}));
 }

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "i2crc/cli/command.h"
+#include "i2crc/cli/network_command_help.h"
 #include "i2crc/core/error.h"
 #include "i2crc/options/command_line.h"
 #include "i2crc/options/toml_file.h"
@@ -38,19 +39,7 @@ std::string PrintRunConfig(const OptionSet& set, const ParsedCommandLine& line) 
 
 Command RunCommand() {
   Command command = MakeCommand<RunOptions>(
-      {.name = "run",
-       .summary = "all stages into one run directory",
-       .details =
-           "Stages, each into OUT/STAGE: saliency, train-tags, train-cls, cam, objects, "
-           "label, the first round's train-seg-1a, 1b and predict-train, choose-labels, "
-           "train-seg-2, predict-tagged, masks, predict-val, eval; recipe paper has "
-           "train-seg-1, predict-train, refine instead of the first round, and no masks. The "
-           "configuration holds [run] and a section for each command; [train-seg] serves both "
-           "networks, [train-seg-1] and [train-seg-2] override it. Run again, finished stages "
-           "are skipped, those whose options or inputs changed are done over, and an "
-           "interrupted one goes on.",
-       .positionals = {}},
-      [](const RunOptions& options, const ParsedCommandLine& line, Context& context) {
+      RunHelp(), [](const RunOptions& options, const ParsedCommandLine& line, Context& context) {
         if (line.config.empty()) Fail("run needs --config FILE");
         const TomlFile file = TomlFile::Read(line.config);
         RunConfiguration configuration = ReadRunConfiguration(file, options);
@@ -76,8 +65,7 @@ Command RunCommand() {
         context.log().warn("eval: mIoU {:.4f} % is below min-miou {}", final_miou,
                            configuration.eval.min_miou);
         return 1;
-      },
-      RunsNetwork::kYes);
+      });
   command.print_config = PrintRunConfig;
   return command;
 }

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "i2crc/cli/command.h"
+#include "i2crc/cli/network_command_help.h"
 #include "i2crc/saliency/saliency_step.h"
 
 namespace i2crc {
 
 Command SaliencyCommand() {
   return MakeCommand<SaliencyOptions>(
-      {.name = "saliency",
-       .summary = "saliency maps of photographs by a detector given as ONNX",
-       .details =
-           "Writes OUT/ID.png, 8-bit grey in the photograph's size, 255 where it is most salient.",
-       .positionals = {}},
+      SaliencyHelp(),
       [](const SaliencyOptions& options, const ParsedCommandLine&, Context& context) {
         const SaliencyResult result = PrepareSaliency(options, context).Run(context);
         context.log().info("saliency: {} maps in {}", result.images, options.out.string());

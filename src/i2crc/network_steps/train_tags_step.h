@@ -7,19 +7,10 @@
 #include "i2crc/core/context.h"
 #include "i2crc/core/work.h"
 #include "i2crc/inputs/common_options.h"
+#include "i2crc/network_options/train_tags_options.h"
 #include "i2crc/options/option_set.h"
 
 namespace i2crc {
-
-// A network that tells which tags a photograph has, for photographs whose tags nobody gave:
-// logistic regression on the mean features of a backbone that stays as ImageNet made it. A few
-// hundred photographs are enough for it, where a network trained as a whole learns them by heart.
-struct TrainTagsOptions : TrainingOptions {
-  std::string arch = "resnet50-stride32";
-  int input_size = 320;
-  int try_input_size = 0;  // 0: none
-};
-void Describe(TrainTagsOptions& options, OptionSet& set);
 
 struct TrainTagsResult {
   int64_t images = 0;

@@ -14,10 +14,6 @@
 namespace i2crc {
 namespace {
 
-bool Contains(const std::vector<std::string>& list, const std::string& item) {
-  return std::find(list.begin(), list.end(), item) != list.end();
-}
-
 void Initialise(Network& network, uint64_t seed) {
   const torch::NoGradGuard no_grad;
   uint64_t position = 0;
@@ -35,27 +31,6 @@ void Initialise(Network& network, uint64_t seed) {
 
 }  // namespace
 
-const std::vector<std::string>& AttentionArchs() {
-  static const std::vector<std::string> archs = {"vgg16",
-                                                 "resnet18",
-                                                 "resnet50",
-                                                 "resnet101",
-                                                 "resnet18-stride16",
-                                                 "resnet50-stride16",
-                                                 "resnet101-stride16",
-                                                 "resnet18-stride32",
-                                                 "resnet50-stride32",
-                                                 "resnet101-stride32"};
-  return archs;
-}
-
-const std::vector<std::string>& SegmentationArchs() {
-  static const std::vector<std::string> archs = {
-      "deeplab-resnet101",    "deeplab-resnet50",     "deeplab-resnet18", "deeplabplus-resnet101",
-      "deeplabplus-resnet50", "deeplabplus-resnet18", "largefov-vgg16"};
-  return archs;
-}
-
 std::vector<at::Tensor> Network::Features(const at::Tensor&) {
   Fail("{} has no features to be asked for", spec_.arch);
 }
@@ -66,11 +41,6 @@ double Network::InitialDeviation(const std::string& name, const at::Tensor& weig
   if (IsHead(name) && spec_.arch != "vgg16") return 0.01;
   return std::sqrt(2.0 / static_cast<double>(weight.size(0) * weight.size(2) * weight.size(3)));
 }
-
-bool IsAttentionArch(const std::string& arch) { return Contains(AttentionArchs(), arch); }
-
-std::string WithoutStride(const std::string& arch) { return arch.substr(0, arch.find("-stride")); }
-bool IsSegmentationArch(const std::string& arch) { return Contains(SegmentationArchs(), arch); }
 
 std::unique_ptr<Network> MakeNetwork(const NetworkSpec& spec, uint64_t seed) {
   if (!(spec.width > 0 && spec.width <= 8))

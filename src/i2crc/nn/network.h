@@ -9,32 +9,19 @@
 #include <utility>
 #include <vector>
 
+#include "i2crc/data/architectures.h"
 #include "i2crc/weights/tensor.h"
 
 namespace i2crc {
 
 // What decides the shape of a network.
 struct NetworkSpec {
-  // Attention: vgg16, resnet18, resnet50, resnet101 (stride 16, the paper's), resnet18-stride32 and
-  // so on (torchvision's strides: coarser maps, and features just as ImageNet made them),
-  // resnet18-stride16 and so on (layer4 dilated: nearly the same features, at twice as many places
-  // a side). Segmentation:
-  // deeplab-resnet18, -resnet50, -resnet101 (v2, the paper's), deeplabplus-resnet18, -resnet50,
-  // -resnet101, largefov-vgg16.
-  std::string arch;
+  std::string arch;    // one of data/architectures.h
   int outputs = 0;     // C for attention, C + 1 for segmentation
   double width = 1.0;  // multiplies the channels of every hidden layer
   bool multi_scale =
       false;  // segmentation: the wrapper over scales 1, 0.5, 0.75 (ALGORITHM.md, stage 4)
 };
-
-bool IsAttentionArch(const std::string& arch);
-// Without "-stride16" or "-stride32": the stride of an attention network changes neither names nor
-// shapes.
-std::string WithoutStride(const std::string& arch);
-bool IsSegmentationArch(const std::string& arch);
-const std::vector<std::string>& AttentionArchs();
-const std::vector<std::string>& SegmentationArchs();
 
 // What training wants to know of a parameter.
 struct NamedParameter {

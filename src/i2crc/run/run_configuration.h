@@ -6,6 +6,7 @@
 #include <string>
 
 #include "i2crc/inputs/common_options.h"
+#include "i2crc/network_options/run_options.h"
 #include "i2crc/network_steps/cam_step.h"
 #include "i2crc/network_steps/objects_step.h"
 #include "i2crc/network_steps/predict_step.h"
@@ -24,27 +25,6 @@
 #include "i2crc/steps/refine_step.h"
 
 namespace i2crc {
-
-// All stages into one run directory.
-struct RunOptions {
-  // paper: the method as ALGORITHM.md has it. practical: docs/method.md. auto: what the run
-  // directory was made by, and practical where there is none.
-  std::string recipe = "auto";
-  std::filesystem::path out, images, saliency, train, val, truth, classes;
-  // ImageNet weights for every network that no section gives others; recipe practical takes the
-  // architectures from them.
-  std::filesystem::path weights;
-  uint64_t seed = 1;
-  bool use_crf = true;  // over the predictions of both networks
-  std::string from, to;
-  bool dry_run = false;
-  double minutes = 0;  // that recipe practical should take, 0: as long as it takes
-  bool clean = false;
-  ItemOptions items;
-  // precision "auto": the recipe's.
-  ComputeOptions compute = {.precision = "auto"};
-};
-void Describe(RunOptions& options, OptionSet& set);
 
 // Every stage's options as a configuration gives them: defaults, the recipe's values, what [run]
 // says for all, the section of the stage.

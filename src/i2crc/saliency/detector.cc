@@ -21,14 +21,7 @@ namespace fs = std::filesystem;
 namespace i2crc {
 namespace {
 
-constexpr std::array<double, 3> kImageNetMean = {0.485, 0.456, 0.406};
-constexpr std::array<double, 3> kImageNetDeviation = {0.229, 0.224, 0.225};
 constexpr int kMaxInputSide = 4096;
-
-constexpr std::array<DetectorPreset, 2> kPresets = {{
-    {"u2net", true, kImageNetMean, kImageNetDeviation, 320},
-    {"plain", false, kImageNetMean, kImageNetDeviation, 0},
-}};
 
 int Mute(int, const char*, const char*, const char*, int, void*) { return 0; }
 
@@ -113,17 +106,6 @@ bool IsMap(const std::vector<int64_t>& shape) {
 }
 
 }  // namespace
-
-std::span<const DetectorPreset> DetectorPresets() { return kPresets; }
-
-const DetectorPreset& FindDetectorPreset(const std::string& name) {
-  std::vector<std::string> names;
-  for (const DetectorPreset& preset : kPresets) {
-    if (preset.name == name) return preset;
-    names.emplace_back(preset.name);
-  }
-  Fail("no preset '{}' of saliency detectors; there are {}", name, fmt::join(names, ", "));
-}
 
 std::vector<float> DetectorInput(const ImageU8& rgb, int height, int width,
                                  const DetectorPreset& preset) {

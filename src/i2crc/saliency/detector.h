@@ -9,23 +9,9 @@
 #include <vector>
 
 #include "i2crc/core/image.h"
+#include "i2crc/data/detector_presets.h"
 
 namespace i2crc {
-
-// How a detector wants its photographs: RGB divided to 0…1, minus mean, over standard deviation.
-struct DetectorPreset {
-  const char* name;
-  bool divide_by_maximum;  // by the resized photograph's own largest value; else by 255
-  std::array<double, 3> mean;
-  std::array<double, 3> standard_deviation;
-  int side;  // of the input where the model leaves it open; 0: must be said
-};
-
-// "u2net": U²-Net and its kin, as their authors' test program has it. "plain": ImageNet's mean and
-// standard deviation on RGB / 255, what most networks trained with torchvision's tools want.
-std::span<const DetectorPreset> DetectorPresets();
-// Throws Error naming the presets there are.
-const DetectorPreset& FindDetectorPreset(const std::string& name);
 
 // A photograph as a detector takes it, f32 [3, height, width]: resized without keeping its shape
 // (ResizeOpenCvBilinear on 8 bit: no antialiasing), then normalised. A black photograph stays 0
