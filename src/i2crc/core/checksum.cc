@@ -2,12 +2,15 @@
 #include "i2crc/core/checksum.h"
 
 #include <fmt/core.h>
+#include <sys/stat.h>
 #include <xxhash.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <mutex>
+#include <unordered_map>
 #include <vector>
 
 #include "i2crc/core/error.h"
@@ -17,6 +20,15 @@ namespace {
 
 std::string Hex(XXH128_hash_t hash) {
   return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
+}
+
+bool IsSame(const timespec& a, const timespec& b) {
+  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+bool IsSame(const struct stat& a, const struct stat& b) {
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_size == b.st_size &&
+         IsSame(a.st_mtim, b.st_mtim) && IsSame(a.st_ctim, b.st_ctim);
 }
 
 }  // namespace
@@ -35,6 +47,26 @@ std::string FileChecksum(const std::filesystem::path& path) {
     checksum.Add(std::string_view(buffer.data(), got));
   if (std::ferror(file.get())) Fail("{}: {}", path.string(), std::strerror(errno));
   return checksum.Text();
+}
+
+std::string RememberedFileChecksum(const std::filesystem::path& path) {
+  struct Remembered {
+    struct stat then = {};
+    std::string checksum;
+  };
+  static std::mutex mutex;
+  static std::unordered_map<std::string, Remembered> known;
+  struct stat now = {};
+  if (::stat(path.c_str(), &now) != 0) Fail("{}: {}", path.string(), std::strerror(errno));
+  {
+    const std::lock_guard lock(mutex);
+    const auto found = known.find(path.native());
+    if (found != known.end() && IsSame(found->second.then, now)) return found->second.checksum;
+  }
+  std::string checksum = FileChecksum(path);
+  const std::lock_guard lock(mutex);
+  known[path.native()] = {now, checksum};
+  return checksum;
 }
 
 struct RunningChecksum::State {

@@ -13,6 +13,9 @@ namespace i2crc {
 // forgery.
 std::string Checksum(std::string_view bytes);
 std::string FileChecksum(const std::filesystem::path& path);
+// The same, read once in the life of the process as long as size, times and inode stay what they
+// are. From any thread.
+std::string RememberedFileChecksum(const std::filesystem::path& path);
 
 // The checksum of pieces behind each other.
 class RunningChecksum {

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <numeric>
 
 #include "i2crc/core/atomic_file.h"
@@ -132,6 +134,23 @@ TEST(Checksum, FilesAndBytesAgree) {
   EXPECT_NE(Checksum("a"), Checksum("b"));
   // XXH3 of 128 bits, which files made by earlier versions hold.
   EXPECT_EQ(Checksum(""), "99aa06d3014798d86001c324468d497f");
+}
+
+TEST(Checksum, OfAFileIsRememberedUntilTheFileIsAnother) {
+  const testing::TempDir dir;
+  const std::filesystem::path file = dir / "a", other = dir / "b";
+  WriteFileAtomically(file, "one");
+  EXPECT_EQ(RememberedFileChecksum(file), Checksum("one"));
+  EXPECT_EQ(RememberedFileChecksum(file), Checksum("one"));
+  // Replaced, as everything here is written: another file under the same name.
+  WriteFileAtomically(other, "two");
+  std::filesystem::rename(other, file);
+  EXPECT_EQ(RememberedFileChecksum(file), Checksum("two"));
+  // Written over in place.
+  std::ofstream(file, std::ios::trunc) << "four";
+  EXPECT_EQ(RememberedFileChecksum(file), Checksum("four"));
+  std::filesystem::remove(file);
+  EXPECT_THROW(RememberedFileChecksum(file), Error);
 }
 
 }  // namespace

@@ -190,7 +190,7 @@ class ObjectsStep {
            spec.arch);
     const TensorMap state = SaveState(*loaded.network);
     spec.arch = WithoutStride(spec.arch) + "-stride16";
-    loaded.network = MakeNetwork(spec, /*seed=*/1);
+    loaded.network = MakeNetworkToLoad(spec);
     LoadState(*loaded.network, state, options_.checkpoint.string());
     loaded.network->Eval();
     SetPrecisionAndDevice(*loaded.network, options_.compute);

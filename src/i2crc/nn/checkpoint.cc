@@ -163,7 +163,7 @@ LoadedNetwork LoadCheckpoint(const std::filesystem::path& path, NetworkKind kind
     Fail("{}: a network for {} classes, --classes names {}", file,
          info.spec.outputs - OutputsFor(kind, 0), classes->count());
   CheckWidth(info.spec, tensors, file);
-  loaded.network = MakeNetwork(info.spec, 0);
+  loaded.network = MakeNetworkToLoad(info.spec);
   LoadState(*loaded.network, tensors, file);
   // Last, since what does not fit has a better name.
   CheckChecksum(tensors, file, "make it again, by the training that made it");

@@ -13,7 +13,7 @@ namespace i2crc {
 
 void CheckBackbone(const NetworkSpec& spec, const std::filesystem::path& weights) {
   if (!weights.empty())
-    LoadBackbone(*MakeNetwork(spec, 1), ReadTensorFile(weights), weights.string());
+    LoadBackbone(*MakeNetworkToLoad(spec), ReadTensorFile(weights), weights.string());
 }
 
 std::string BackboneOf(const std::filesystem::path& weights) {

@@ -42,19 +42,20 @@ double Network::InitialDeviation(const std::string& name, const at::Tensor& weig
   return std::sqrt(2.0 / static_cast<double>(weight.size(0) * weight.size(2) * weight.size(3)));
 }
 
-std::unique_ptr<Network> MakeNetwork(const NetworkSpec& spec, uint64_t seed) {
+std::unique_ptr<Network> MakeNetworkToLoad(const NetworkSpec& spec) {
   if (!(spec.width > 0 && spec.width <= 8))
     Fail("a network of width {} cannot be made", spec.width);
   ENSURE(spec.outputs >= 1, "a network with {} outputs", spec.outputs);
-  std::unique_ptr<Network> network;
   if (IsAttentionArch(spec.arch)) {
     if (spec.multi_scale) Fail("the multi-scale wrapper is for segmentation networks");
-    network = MakeAttentionNetwork(spec);
-  } else if (IsSegmentationArch(spec.arch)) {
-    network = MakeSegmentationNetwork(spec);
-  } else {
-    Fail("unknown architecture '{}'", spec.arch);
+    return MakeAttentionNetwork(spec);
   }
+  if (!IsSegmentationArch(spec.arch)) Fail("unknown architecture '{}'", spec.arch);
+  return MakeSegmentationNetwork(spec);
+}
+
+std::unique_ptr<Network> MakeNetwork(const NetworkSpec& spec, uint64_t seed) {
+  std::unique_ptr<Network> network = MakeNetworkToLoad(spec);
   Initialise(*network, seed);
   return network;
 }

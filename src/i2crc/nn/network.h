@@ -98,5 +98,8 @@ class Network {
 // identity. Throws Error for an unknown arch, a width outside (0, 8] and the multi-scale wrapper
 // around an attention network.
 std::unique_ptr<Network> MakeNetwork(const NetworkSpec& spec, uint64_t seed);
+// The same with any values: to be loaded, or to be asked for its names and shapes. Drawing the
+// weights of a ResNet takes a good part of a second.
+std::unique_ptr<Network> MakeNetworkToLoad(const NetworkSpec& spec);
 
 }  // namespace i2crc

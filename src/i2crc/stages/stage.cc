@@ -29,7 +29,7 @@ std::string ChecksumOfFiles(const StageInput& input) {
   for (const fs::path& file : input.files) {
     // In a folder the name is the image's ID; a single file may be called anything.
     if (!input.folder.empty()) text += file.lexically_relative(input.folder).string() + "\t";
-    text += FileChecksum(file) + "\n";
+    text += RememberedFileChecksum(file) + "\n";
   }
   return Checksum(text);
 }
