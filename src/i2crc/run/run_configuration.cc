@@ -233,9 +233,7 @@ void JoinRounds(RunConfiguration& c) {
     predict->tags = "listed";
     predict->cams = c.cam.out;
     predict->classes = c.run.classes;  // of the list's tags
-    // What the grown maps know the networks have learned from the labels; a detector knows more.
-    const fs::path& saliency = c.has_detector() ? c.train_cls.saliency : c.label.saliency;
-    if (!IsNone(saliency)) predict->saliency = saliency;
+    if (!IsNone(c.label.saliency)) predict->saliency = c.label.saliency;
   }
   if (IsNone(c.label.saliency)) c.label.images = c.run.images;
   c.train_tags.images = c.run.images;

@@ -43,7 +43,6 @@ std::vector<Stage> AllStages(const RunConfiguration& c) {
     return stage ? NameOf(*stage) : std::string();
   };
   const std::string detector_by = maker(c.detector_stage()), objects_by = maker(c.object_stage());
-  const std::string evidence_by = c.has_detector() ? detector_by : objects_by;
   const auto score = [&](const fs::path& predictions) {
     return ScoreOf(c, predictions, {}, c.run.train);
   };
@@ -64,7 +63,7 @@ std::vector<Stage> AllStages(const RunConfiguration& c) {
     stages.push_back(PredictStage(NameOf(StageId::kPredictTrain), c.predict_train,
                                   {.network = NameOf(StageId::kTrainSeg1a),
                                    .cross = NameOf(StageId::kTrainSeg1b),
-                                   .saliency = evidence_by,
+                                   .saliency = objects_by,
                                    .cams = NameOf(StageId::kCam)},
                                   score(c.predict_train.out)));
     ChooseInputsBy by = {.before = NameOf(StageId::kLabel),
@@ -79,7 +78,7 @@ std::vector<Stage> AllStages(const RunConfiguration& c) {
         TrainSegStage(NameOf(StageId::kTrainSeg2), c.train_seg_2, NameOf(StageId::kChooseLabels)));
     stages.push_back(PredictStage(NameOf(StageId::kPredictTagged), c.predict_tagged,
                                   {.network = NameOf(StageId::kTrainSeg2),
-                                   .saliency = evidence_by,
+                                   .saliency = objects_by,
                                    .cams = NameOf(StageId::kCam)},
                                   score(c.predict_tagged.out)));
     by.before = NameOf(StageId::kChooseLabels);
