@@ -33,6 +33,12 @@ double RightToDeny(const SeenOfTags& source, std::span<const int> tags) {
 
 }  // namespace
 
+double SalientShare(const ImageU8& map) {
+  const auto salient = std::count_if(map.values().begin(), map.values().end(),
+                                     [](uint8_t value) { return value >= 128; });
+  return static_cast<double>(salient) / static_cast<double>(map.pixels());
+}
+
 void SeenOfTags::Add(std::span<const float> map, std::span<const float> attention,
                      std::span<const int64_t> tag) {
   if (map.size() != attention.size() || map.size() != tag.size())

@@ -9,6 +9,9 @@
 
 namespace i2crc {
 
+// The share of a map's pixels that it calls an object: 128 or more.
+double SalientShare(const ImageU8& map);
+
 // How much of each tag's objects a source of object maps sees, for all that is known: where
 // attention is sure of a pixel. Attention lies on parts, but on parts of what the tag says.
 class SeenOfTags {

@@ -4,7 +4,6 @@
 #include "i2crc/data/architectures.h"
 
 namespace i2crc {
-
 namespace {
 
 void Describe(RelationLossWeights& o, OptionSet& set) {

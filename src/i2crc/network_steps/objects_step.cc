@@ -64,12 +64,6 @@ struct Sample {
   ImageU8 saliency;  // of a detector; empty where there is none
 };
 
-double SalientShare(const ImageU8& map) {
-  const auto salient =
-      std::count_if(map.values().begin(), map.values().end(), [](uint8_t v) { return v >= 128; });
-  return static_cast<double>(salient) / static_cast<double>(map.pixels());
-}
-
 // 0 … 1, at the pixels of a feature map.
 at::Tensor Resized(const ImageU8& map, int height, int width) {
   const ImageU8 small = ResizePillowBilinear(map, height, width);
@@ -77,6 +71,11 @@ at::Tensor Resized(const ImageU8& map, int height, int width) {
   std::transform(small.values().begin(), small.values().end(), values.data_ptr<float>(),
                  [](uint8_t value) { return static_cast<float>(value) / 255; });
   return values;
+}
+
+// Of pixels [pixels, D], f32 [pixels].
+at::Tensor Scores(const ObjectLayer& layer, const at::Tensor& features) {
+  return at::mv(features.to(at::kFloat), layer.weight) + layer.bias;
 }
 
 // The pixels that are learned from, and what a detector's maps say there.
@@ -96,8 +95,7 @@ Seen SeenBy(const ObjectLayer& layer, const Collected& collected, int classes) {
   for (size_t i = 0; i + 1 < pixels.begin.size(); ++i) {
     if (!pixels.tagged[i]) continue;
     const int64_t first = pixels.begin[i], count = pixels.begin[i + 1] - first;
-    at::Tensor degree =
-        at::mv(pixels.features.narrow(0, first, count).to(at::kFloat), layer.weight) + layer.bias;
+    at::Tensor degree = Scores(layer, pixels.features.narrow(0, first, count));
     float* values = degree.data_ptr<float>();
     std::transform(values, values + count, values,
                    [&](float score) { return layer.Degree(score); });
@@ -131,11 +129,11 @@ HighestAttention HighestOf(const std::vector<TagAttention>& maps, const std::vec
   float* value = highest.value.data_ptr<float>();
   int64_t* tag = highest.tag.data_ptr<int64_t>();
   for (const TagAttention& attention : maps) {
-    const ImageU8 small = ResizePillowBilinear(attention.map, height, width);
+    const at::Tensor resized = Resized(attention.map, height, width);
+    const float* here = resized.data_ptr<float>();
     for (int64_t p = 0; p < pixels; ++p) {
-      const float here = static_cast<float>(small.data()[p]) / 255;
-      if (here <= value[p]) continue;
-      value[p] = here;
+      if (here[p] <= value[p]) continue;
+      value[p] = here[p];
       tag[p] = attention.tag;
     }
   }
@@ -143,8 +141,8 @@ HighestAttention HighestOf(const std::vector<TagAttention>& maps, const std::vec
 }
 
 ImageU8 ObjectMap(const ObjectLayer& layer, const FeatureMap& features, int height, int width) {
-  const at::Tensor small = (at::mv(features.pixels, layer.weight) + layer.bias)
-                               .view({1, 1, features.height, features.width});
+  const at::Tensor small =
+      Scores(layer, features.pixels).view({1, 1, features.height, features.width});
   const at::Tensor score =
       at::upsample_bilinear2d(small, {height, width}, /*align_corners=*/false).contiguous();
   ImageU8 map(height, width, 1);

@@ -13,6 +13,7 @@
 #include "i2crc/inputs/item_loop.h"
 #include "i2crc/inputs/suspicions.h"
 #include "i2crc/labels/evidence.h"
+#include "i2crc/labels/object_maps.h"
 #include "i2crc/steps/crf_inference.h"
 
 namespace i2crc {
@@ -74,12 +75,6 @@ struct MadeLabel {
   ImageU8 mask;
   double salient = 0;  // share of the object map
 };
-
-double SalientShare(const ImageU8& object_map) {
-  const auto salient = std::count_if(object_map.values().begin(), object_map.values().end(),
-                                     [](uint8_t value) { return value >= 128; });
-  return static_cast<double>(salient) / static_cast<double>(object_map.pixels());
-}
 
 // Makes the masks of one run, on several threads at once.
 class LabelMaker {
